@@ -1,0 +1,160 @@
+// Package perfpipe holds the words that every room of perfpipe shares: what an
+// event looks like in the kernel ([Schema], [Field]), one event as it was seen
+// ([Record]), rows on their way to a file ([Table], [Batch], [Column]), what was
+// lost ([Loss]), and the two ends of a run ([Source], [Sink]).
+//
+// It imports the standard library alone and builds on every operating system.
+package perfpipe
+
+import (
+	"io"
+	"time"
+)
+
+// Source hands out the records of a capture in time order, in rounds. A live
+// perf ring, a recorded perf.data and a test's slice are all sources.
+//
+// A Source is used by one goroutine at a time; only Stop may be called from another.
+type Source interface {
+	// Schemas returns the events of the source. Record.Event indexes it. The
+	// slice is not changed afterwards.
+	Schemas() []*Schema
+	// Read hands one round to v: it waits at most wait for something to arrive,
+	// then visits what is there in time order. Whatever it gave to v is valid
+	// until Read returns. It returns io.EOF when nothing will ever come again.
+	Read(wait time.Duration, v Visitor) error
+	// Stop ends the making of records. Reads then hand out what is still
+	// buffered, and after it io.EOF. It may be called twice.
+	Stop() error
+	// Close frees the rings and descriptors. It may be called twice.
+	io.Closer
+}
+
+// Visitor takes what a source reads. Its methods are called in time order, from
+// within [Source.Read]; they neither keep r nor the memory that r points to.
+type Visitor interface {
+	// Record takes one event.
+	Record(r *Record)
+	// Lost takes a count of events that the kernel or the source could not keep.
+	Lost(l Loss)
+	// Task takes what is known of a task, once it has ended or the run has.
+	Task(t Task)
+}
+
+// Sink takes batches and makes something lasting of them. One goroutine calls it.
+// A Write's batch belongs to the caller again as soon as Write returns.
+type Sink interface {
+	// Write takes the rows of b. A batch with no rows still makes its table, so
+	// that an event that never fired is an empty table and not a missing file.
+	// After an error the sink refuses further writes with the same error.
+	Write(b *Batch) error
+	// Sync brings what was written closer to its reader, as far as op says.
+	Sync(op SyncOp) error
+	// Bytes returns how many bytes have been handed to the operating system
+	// since the sink was opened, all files together.
+	Bytes() int64
+	// Close finishes every file and gives it its final name. s is what the run
+	// came to; sinks that can, write it into the file's metadata. When Write or
+	// Sync failed before, Close leaves what was whole before and removes the
+	// rest. It may be called twice; the second call does nothing.
+	Close(s Summary) error
+}
+
+// SyncOp is what [Sink.Sync] is asked to do.
+type SyncOp uint8
+
+const (
+	// SyncFlush makes rows visible to a live reader of a stream. Formats whose
+	// files are read only when whole (Parquet) have nothing to do.
+	SyncFlush SyncOp = iota
+	// SyncRotate finishes the current files under their final names; the next
+	// Write begins new ones.
+	SyncRotate
+)
+
+// Record is one event as the source saw it. It is a view: Raw points into the
+// source's memory and, like Comm, is read only while the visitor runs.
+type Record struct {
+	// Time is in nanoseconds on CLOCK_MONOTONIC.
+	Time int64
+	// Raw is the event's data as its format file lays it out, common fields
+	// first. It may be longer than the format says (the kernel pads to 8 bytes).
+	Raw []byte
+	// Comm is the task's name when the event happened, as the kernel has it: up
+	// to 15 bytes, of any encoding.
+	Comm string
+	// Event indexes the source's Schemas.
+	Event int
+	// PID is the thread group and TID the thread, both in the initial pid
+	// namespace; 0 is the idle task. The kernel's common_pid is the TID. PID is
+	// -1 where it could not be known.
+	PID, TID int32
+	// CPU is the number of the processor that the event happened on.
+	CPU uint16
+}
+
+// Loss is an exact count of events that did not become rows.
+type Loss struct {
+	// Event is "system:name", or "" where the source cannot tell which.
+	Event string
+	// CPU is the processor that lost them, -1 where the source cannot tell.
+	CPU int32
+	// From and To bound the time of the loss in nanoseconds on CLOCK_MONOTONIC.
+	// Both are 0 where it is not known.
+	From, To int64
+	// Count is the number of events, never negative.
+	Count uint64
+	// Reason is one of the Lost constants.
+	Reason string
+}
+
+// Reasons of a [Loss].
+const (
+	// LostRing: the ring was full (PERF_RECORD_LOST, PERF_FORMAT_LOST).
+	LostRing = "ring_full"
+	// LostSamples: PERF_RECORD_LOST_SAMPLES, dropped by the kernel before the ring.
+	LostSamples = "lost_samples"
+	// LostCorrupt: the record could not be read: its sizes contradict each other.
+	LostCorrupt = "corrupt"
+	// LostUnread: still in the ring when the bounded drain at the end gave up.
+	LostUnread = "unread"
+	// LostFilterFault: the filter faulted (x/0, an index out of range) and on-fault is drop.
+	LostFilterFault = "filter_fault"
+)
+
+// Task is one thread's life as far as the capture saw it.
+type Task struct {
+	// Comm is the last name; Exe the path of the executable, "" if unknown.
+	Comm, Exe string
+	// Cgroup is the path of the cgroup (v2, else of the first v1 hierarchy), "" if unknown.
+	Cgroup string
+	// Start and End are nanoseconds on CLOCK_MONOTONIC; 0 is unknown, and for
+	// End also "still alive when the capture ended".
+	Start, End int64
+	// TID, PID and PPID are the thread, its thread group, and the parent's thread group; PPID -1 is unknown.
+	TID, PID, PPID int32
+}
+
+// Clock is one reading of three clocks at the same moment, in nanoseconds.
+type Clock struct {
+	// Mono is CLOCK_MONOTONIC, Boot CLOCK_BOOTTIME, Real CLOCK_REALTIME (Unix time).
+	Mono, Boot, Real int64
+	// Reason is "start", "tick", "step" (the wall clock was set) or "stop".
+	Reason string
+}
+
+// Summary is what a run came to; sinks write it into manifests and metadata.
+type Summary struct {
+	// Rows is the number of rows of events (tables that begin with "_" do not count).
+	Rows uint64
+	// Lost is the number of events lost, for all reasons.
+	Lost uint64
+	// LostBy splits Lost by event ("" is unknown), then by reason.
+	LostBy map[string]map[string]uint64
+	// Escaped counts strings that were not UTF-8 (or held a backslash) and were escaped.
+	Escaped uint64
+	// Start and Stop are the clocks at both ends of the run.
+	Start, Stop Clock
+	// Complete is false where the run ended before it could account for everything.
+	Complete bool
+}

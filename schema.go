@@ -1,0 +1,172 @@
+package perfpipe
+
+// Kind is what one value (or one element of an array) of a field is.
+type Kind uint8
+
+// Kinds. Integers go by the size and sign of the format file, not by the C type.
+const (
+	// KindBytes is a value that is no integer and no string: a struct, a union,
+	// an integer of an odd size. Field.ElemSize bytes are kept as they are.
+	KindBytes Kind = iota
+	// KindInt and KindUint are integers of 1, 2, 4 or 8 bytes (Field.ElemSize).
+	KindInt
+	KindUint
+	// KindBool is C's bool, one byte.
+	KindBool
+	// KindPointer is an address of ElemSize bytes. It is never followed.
+	KindPointer
+	// KindString is text that ends at its first NUL byte, or at its length.
+	KindString
+	// KindCPUMask is a bitmap of processors, least significant bit first, in unsigned longs.
+	KindCPUMask
+)
+
+// Loc is where a field's bytes are.
+type Loc uint8
+
+const (
+	// LocStatic: at Offset, Size bytes.
+	LocStatic Loc = iota
+	// LocData (__data_loc): at Offset stands a u32; its low 16 bits are the offset of the
+	// data from the start of the record, its high 16 bits the length in bytes.
+	LocData
+	// LocRel (__rel_loc): the same, but the offset counts from the end of that u32.
+	LocRel
+)
+
+// Field is one field of an event, as its format file in tracefs describes it.
+// It is read-only once its schema is made.
+type Field struct {
+	// Name is the kernel's name.
+	Name string
+	// CType is the type as the format file writes it, without the name:
+	// "unsigned int", "char[16]", "__data_loc char[]".
+	CType string
+	// Symbols are the names of values that the event's print format knows
+	// (__print_symbolic, __print_flags), in its order.
+	Symbols []Symbol
+	// FlagsDelim is the delimiter of __print_flags; "" where Symbols are not flags.
+	FlagsDelim string
+	// Offset and Size are those of the format file, in bytes. For LocData and
+	// LocRel, Size is that of the u32.
+	Offset, Size int
+	// ElemSize is the size of one value in bytes: that of the field for scalars,
+	// of an element for arrays, 1 for strings.
+	ElemSize int
+	// Count is the number of elements: 1 and not Array for a scalar; for an Array
+	// in place, its length; 0 where it is dynamic (LocData, LocRel).
+	Count int
+	// Kind is the kind of one element.
+	Kind Kind
+	// Loc is where the bytes are.
+	Loc Loc
+	// Array is true for arrays of anything but text.
+	Array bool
+	// Signed is the format file's "signed:".
+	Signed bool
+}
+
+// Symbol is a name for a value, or for a bit of a mask.
+type Symbol struct {
+	Name  string
+	Value uint64
+}
+
+// Schema is the layout of one event: "struct trace_event_call" as its format
+// file in tracefs shows it. It is read-only once made.
+type Schema struct {
+	// System and Name are the two halves of "sched:sched_switch".
+	System, Name string
+	// Print is the text behind "print fmt:".
+	Print string
+	// FormatSHA256 is the hex digest of the format file's bytes, "" for made-up schemas.
+	FormatSHA256 string
+	// Common are the fields that every event of this kernel begins with
+	// (common_type, common_flags, common_preempt_count, common_pid, ...).
+	Common []Field
+	// Fields are the event's own, in the order of the format file.
+	Fields []Field
+	// ID is the number in common_type (PERF_TYPE_TRACEPOINT's config), 0 if unknown.
+	ID int
+	// Size is the end of the last field: the least that a record must have, in bytes.
+	Size int
+}
+
+// Event returns "system:name".
+func (s *Schema) Event() string { return s.System + ":" + s.Name }
+
+// Field returns the event's own field of that name, then the common one, or nil.
+func (s *Schema) Field(name string) *Field {
+	for i := range s.Fields {
+		if s.Fields[i].Name == name {
+			return &s.Fields[i]
+		}
+	}
+	for i := range s.Common {
+		if s.Common[i].Name == name {
+			return &s.Common[i]
+		}
+	}
+	return nil
+}
+
+// Bytes returns where f's data is in raw: the field itself, or what its
+// __data_loc or __rel_loc points to. ok is false where it does not lie within raw.
+// For strings the result may still hold NUL bytes.
+func (f *Field) Bytes(raw []byte) (data []byte, ok bool) {
+	off, n := f.Offset, f.Size
+	if f.Loc != LocStatic {
+		if off+4 > len(raw) {
+			return nil, false
+		}
+		loc := uint32(raw[off]) | uint32(raw[off+1])<<8 | uint32(raw[off+2])<<16 | uint32(raw[off+3])<<24
+		n = int(loc >> 16)
+		if f.Loc == LocRel {
+			off += 4 + int(loc&0xffff)
+		} else {
+			off = int(loc & 0xffff)
+		}
+	}
+	if off < 0 || n < 0 || off+n > len(raw) {
+		return nil, false
+	}
+	return raw[off : off+n : off+n], true
+}
+
+// Uint returns the integer of a scalar in place, zero-extended, or sign-extended
+// where the field is signed. ok is false where raw is too short or the field is
+// not 1, 2, 4 or 8 bytes in place.
+func (f *Field) Uint(raw []byte) (v uint64, ok bool) {
+	if f.Loc != LocStatic || f.Offset < 0 || f.Offset+f.Size > len(raw) {
+		return 0, false
+	}
+	return LoadInt(raw[f.Offset:f.Offset+f.Size], f.Signed)
+}
+
+// LoadInt reads b, 1, 2, 4 or 8 bytes in the order of the machine that recorded
+// them (little endian), and widens it to 64 bits by its sign.
+func LoadInt(b []byte, signed bool) (v uint64, ok bool) {
+	switch len(b) {
+	case 1:
+		v = uint64(b[0])
+		if signed {
+			v = uint64(int64(int8(v)))
+		}
+	case 2:
+		v = uint64(b[0]) | uint64(b[1])<<8
+		if signed {
+			v = uint64(int64(int16(v)))
+		}
+	case 4:
+		v = uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24
+		if signed {
+			v = uint64(int64(int32(v)))
+		}
+	case 8:
+		v = uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+	default:
+		return 0, false
+	}
+	return v, true
+}
