@@ -1,0 +1,9 @@
+//go:build !unix
+
+package testpriv
+
+import "errors"
+
+func lockFile(string) (unlock func(), err error) {
+	return nil, errors.New("no file locks on this operating system")
+}

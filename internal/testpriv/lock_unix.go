@@ -1,0 +1,30 @@
+//go:build unix
+
+package testpriv
+
+import (
+	"os"
+	"syscall"
+)
+
+// lockFile waits for the lock on the file at path, which it makes where it is
+// missing, and returns what releases it.
+func lockFile(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		if err != syscall.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	// Closing the descriptor drops the lock; the file stays for the next one, as
+	// removing it would let two processes lock two files of one name.
+	return func() { _ = f.Close() }, nil
+}
