@@ -1,0 +1,30 @@
+package form
+
+import (
+	"strconv"
+
+	"github.com/perfpipe/perfpipe"
+)
+
+// Lost returns the metadata that a file of t gets at its end: "lost", the events
+// that are missing from it, and "lost.unattributed", those of which nobody knows
+// whether they are. Files that end before the run (rotation) have neither.
+func Lost(t *perfpipe.Table, s perfpipe.Summary) map[string]string {
+	sum := func(ev string) (n uint64) {
+		for _, c := range s.LostBy[ev] {
+			n += c
+		}
+		return n
+	}
+	n, rest := s.Lost, uint64(0)
+	if ev := t.Meta["event"]; ev != "" && s.LostBy != nil {
+		if _, known := s.LostBy[ev]; known || len(s.LostBy) > 0 {
+			n, rest = sum(ev), sum("")
+		}
+	}
+	m := map[string]string{"lost": strconv.FormatUint(n, 10)}
+	if rest > 0 {
+		m["lost.unattributed"] = strconv.FormatUint(rest, 10)
+	}
+	return m
+}
