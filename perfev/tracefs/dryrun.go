@@ -82,10 +82,8 @@ func (t *FS) DryRun(event, filter string) error {
 	if log, err := t.ReadFile(dir + "/error_log"); err == nil {
 		if text, pos, ok := parseErrorLog(string(log)); ok {
 			e.Text = text
-			// The kernel strips blanks off the front before it counts.
-			lead := len(filter) - len(strings.TrimLeft(filter, " \t"))
-			if pos >= 0 && pos+lead <= len(filter) {
-				e.Pos = pos + lead
+			if pos <= len(filter) {
+				e.Pos = pos
 			}
 		}
 	}
