@@ -27,6 +27,8 @@ type Capture struct {
 	Delay time.Duration
 	// RingBytes is the size of each CPU's ring, a power of two of pages; 0 takes the default.
 	RingBytes int
+	// Period records every so many-th event; 0 and 1 are each.
+	Period int
 	// OnFault is "drop" (default) or "pass": the verdict on a record whose filter faults.
 	OnFault string
 	// KernelCompat makes filters mean exactly what the kernel's engine makes of them, quirks included.

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/perfpipe/perfpipe/configs"
+)
+
+// describe says on stderr what a capture is about to open.
+func describe(st streams, plan []*planned, c *configs.Capture) {
+	for _, p := range plan {
+		fmt.Fprintf(st.err, "event %s: id %d, %d fields\n", p.schema.Event(), p.schema.ID, len(p.schema.Fields))
+		if p.source == "" {
+			continue
+		}
+		fmt.Fprintf(st.err, "  filter: %s\n", p.source)
+		switch {
+		case p.push == "":
+			fmt.Fprintf(st.err, "  in process: all of it\n")
+		case p.exact:
+			fmt.Fprintf(st.err, "  in the kernel: %s\n", p.push)
+		default:
+			fmt.Fprintf(st.err, "  in the kernel: %s\n  in process: the whole filter, on what the kernel lets through\n", p.push)
+		}
+	}
+	for _, o := range c.Outputs {
+		fmt.Fprintf(st.err, "output %s\n", o.Path)
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/collector"
+	"github.com/perfpipe/perfpipe/configs"
+	"github.com/perfpipe/perfpipe/sinks"
+)
+
+// openOutputs opens the sinks of c; those opened are closed when one fails.
+func openOutputs(st streams, c *configs.Capture, plan []*planned, start perfpipe.Clock) ([]collector.Output, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	r := sinks.Run{
+		Stdout: st.out, Host: host, Kernel: kernelRelease(), Version: versionString(), Command: os.Args,
+		Start: start, MaxFiles: c.Rotate.MaxFiles,
+		Rotate: c.Rotate.Size > 0 || c.Rotate.Every > 0 || c.Rotate.OnSignal,
+		Memory: outputMemory / int64(max(1, len(c.Outputs))),
+	}
+	for _, p := range plan {
+		r.Events = append(r.Events, sinks.Event{
+			Event: p.schema.Event(), Table: collector.TableName(p.schema), Filter: p.source, FormatSHA256: p.schema.FormatSHA256,
+		})
+	}
+	var outs []collector.Output
+	for _, o := range c.Outputs {
+		so := sinks.Output(o)
+		if o.Path == defaultOutput {
+			if err := keepOld(o.Path); err != nil {
+				return nil, errors.Join(err, closeOutputs(outs))
+			}
+		}
+		s, err := sinks.Open(so, r)
+		if err != nil {
+			return nil, errors.Join(err, closeOutputs(outs))
+		}
+		outs = append(outs, collector.Output{Sink: s, Merged: sinks.OneTable(so)})
+	}
+	return outs, nil
+}
+
+// outputMemory bounds what all outputs together hold of rows that are not written yet.
+const outputMemory = 96 << 20
+
+// keepOld moves the default dataset of an earlier run out of the way, as perf does
+// with perf.data. Only what perfpipe wrote is ever moved or removed.
+func keepOld(path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	old := path + ".old"
+	for _, p := range []string{path, old} {
+		if _, err := os.Lstat(p); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		fi, err := os.Lstat(filepath.Join(p, "manifest.json"))
+		if err != nil || !fi.Mode().IsRegular() {
+			return fmt.Errorf("keep %s as %s: %s is no finished dataset of perfpipe; move it away, or name another output with -o", path, old, p)
+		}
+	}
+	if err := os.RemoveAll(old); err != nil {
+		return fmt.Errorf("keep %s as %s: %w", path, old, err)
+	}
+	if err := os.Rename(path, old); err != nil {
+		return fmt.Errorf("keep %s as %s: %w", path, old, err)
+	}
+	return nil
+}
+
+// fillRun puts what the plan says about each event into a run.
+func fillRun(run *collector.Config, plan []*planned) {
+	for _, p := range plan {
+		run.Filters = append(run.Filters, p.inProcess())
+		run.KeepEmpty = append(run.KeepEmpty, p.keepEmpty)
+		run.Meta = append(run.Meta, map[string]string{
+			"event": p.schema.Event(), "format_sha256": p.schema.FormatSHA256, "filter": p.source,
+		})
+	}
+}
+
+// closeOutputs closes the outputs of a run that did not come about.
+func closeOutputs(outs []collector.Output) error {
+	var errs []error
+	for _, o := range outs {
+		errs = append(errs, o.Sink.Close(perfpipe.Summary{}))
+	}
+	return errors.Join(errs...)
+}

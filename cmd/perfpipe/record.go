@@ -1,0 +1,260 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perfpipe/perfpipe/configs"
+)
+
+const recordHelp = `Record events of the running kernel into tables, until the command ends, the
+duration is over, or Ctrl-C.
+
+perf record's letters and meanings hold: put perfpipe for perf in a line from a
+manual. A --filter belongs to the -e before it. Without a command, -p, -t or -u
+every task is recorded. A command begins at the first word that is no flag.`
+
+const recordExample = `  perfpipe record -e irq:irq_handler_entry --filter 'irq==18 || irq==19' -- sleep 1
+  perfpipe record -e 'sched:*' -a -o sched.dataset -- sleep 1
+  perfpipe record -e sched:sched_switch -e 'syscalls:sys_enter_open*' -p 4711 --duration 10s -o trace.parquet
+  perfpipe record -e sched:sched_wakeup --filter 'prio < 100 && comm ~ "kworker*"' -a -o - --format ndjson --duration 1s
+  perfpipe record -e 'block:*' -a --switch-output=1h --switch-max-files 24 -o /var/lib/perfpipe/block`
+
+// recordOptions are the flags of record that are no part of a capture.
+type recordOptions struct {
+	quiet, verbose, dryRun bool
+}
+
+func newRecord(st streams) *cobra.Command {
+	c := &configs.Capture{}
+	o := &recordOptions{}
+	f := &recordFlags{c: c}
+	cmd := &cobra.Command{
+		Use:     "record -e EVENT [--filter EXPR] [flags] [--] [COMMAND [ARG...]]",
+		Short:   "record events of the running kernel into tables",
+		Long:    recordHelp,
+		Example: recordExample,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.Target.Command = args
+			for _, w := range f.finish() {
+				fmt.Fprintf(st.err, "perfpipe record: %s\n", w)
+			}
+			if len(c.Events) == 0 {
+				return usageError(errors.New("record: no event is named; -e 'sched:*' names some, 'perfpipe list' shows them all"))
+			}
+			return runCapture(cmd.Context(), st, c, captureOptions{Command: "record", Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun})
+		},
+	}
+	f.add(cmd, o)
+	return cmd
+}
+
+// recordFlags decodes perf record's flags into a capture.
+type recordFlags struct {
+	c                            *configs.Capture
+	formats                      []string
+	compress, format             string
+	pids, tids, clock            string
+	mmap, maxSize, switchOutput  string
+	callGraph                    bool
+	frequency                    string
+	delayMS                      int
+	ignoredR, ignoredF, noBuffer bool
+	warnings                     []string
+}
+
+func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
+	fl := cmd.Flags()
+	fl.SetInterspersed(false)
+	fl.SortFlags = false
+	c := f.c
+	fl.VarP(setter{"EVENT", f.event}, "event", "e", "events: system:name, globs, several with commas, !name takes away; repeatable")
+	fl.Var(setter{"EXPR", f.filter}, "filter", "filter for the -e before it; several are joined by &&")
+	fl.Var(setter{"EVENT", f.exclude}, "exclude", "take events away from every -e; repeatable")
+	fl.BoolVarP(&c.Target.All, "all-cpus", "a", false, "every task, also while a command runs")
+	fl.VarP(setter{"PID,..", f.ids(&c.Target.PIDs)}, "pid", "p", "processes, all their threads")
+	fl.VarP(setter{"TID,..", f.ids(&c.Target.TIDs)}, "tid", "t", "single threads")
+	fl.StringVarP(&c.Target.User, "uid", "u", "", "every process of a user, by name or number")
+	fl.StringVarP(&c.Target.CPUs, "cpu", "C", "", "processors to record on, such as 0,2-4")
+	fl.BoolVarP(&c.Target.NoInherit, "no-inherit", "i", false, "leave out threads and children that start later")
+	fl.VarP(setter{"PATH", f.output}, "output", "o", "a folder, or a file .parquet .arrow .arrows .csv .ndjson .txt, or - for standard output; repeatable (default perfpipe.data)")
+	fl.StringVar(&f.format, "format", "", "format where the path does not say it: parquet, arrow, arrows, csv, ndjson, txt")
+	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
+	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")
+	fl.IntVarP(&f.delayMS, "delay", "D", 0, "wait so many milliseconds before events are on")
+	fl.Var(setter{"SIZE", f.size(&c.MaxSize)}, "max-size", "end when so much was written")
+	fl.Var(setter{"signal|SIZE|TIME", f.rotate}, "switch-output", "finish the files and begin new ones: at SIGUSR2, by size, or by time")
+	fl.Lookup("switch-output").NoOptDefVal = "signal"
+	fl.IntVar(&c.Rotate.MaxFiles, "switch-max-files", 0, "keep the newest so many files of each table")
+	fl.StringVarP(&f.compress, "compression-level", "z", "", "zstd level 1 to 22 of Parquet (default 1)")
+	fl.Lookup("compression-level").NoOptDefVal = "1"
+	fl.StringVar(&c.OnFault, "on-fault", "drop", "what becomes of a record whose filter faults: drop or pass")
+	fl.BoolVar(&c.KernelCompat, "kernel-compat", false, "filters mean exactly what the kernel's engine makes of them")
+	fl.BoolVar(&c.Decode, "decode", false, "add a <field>_name column beside enums and flags")
+	fl.StringVar(&c.Types, "types", "kernel", "kernel, or portable: unsigned columns widened")
+	fl.BoolVar(&c.TraceSelf, "trace-self", false, "keep events of perfpipe's own threads")
+	fl.BoolVar(&c.FailOnLoss, "fail-on-loss", false, "exit with 3 when anything was lost")
+	fl.IntVarP(&c.Period, "count", "c", 1, "record every so many-th event")
+	fl.BoolVar(&o.dryRun, "dry-run", false, "resolve and check everything, record nothing")
+	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no closing line")
+	fl.BoolVarP(&o.verbose, "verbose", "v", false, "say what is opened and pushed to the kernel")
+	fl.StringVarP(&f.clock, "clockid", "k", "", "CLOCK_MONOTONIC, which is always used")
+	fl.StringVarP(&f.frequency, "freq", "F", "", "accepted; a tracepoint has no frequency")
+	fl.BoolVarP(&f.ignoredR, "raw-samples", "R", false, "accepted; samples are always raw")
+	fl.BoolVarP(&f.ignoredF, "force", "f", false, "accepted; nothing is overwritten")
+	fl.BoolVar(&f.noBuffer, "no-buffering", false, "accepted; rows of a stream are always shown within a second")
+}
+
+// setter is a flag whose every use calls a function, in the order of the command line.
+type setter struct {
+	kind string
+	set  func(string) error
+}
+
+func (s setter) String() string     { return "" }
+func (s setter) Type() string       { return s.kind }
+func (s setter) Set(v string) error { return s.set(v) }
+
+func (f *recordFlags) event(v string) error {
+	var names []string
+	for _, n := range strings.Split(v, ",") {
+		if n = strings.TrimSpace(n); n != "" {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return errors.New("no event is named")
+	}
+	f.c.Events = append(f.c.Events, configs.Event{Select: names})
+	return nil
+}
+
+func (f *recordFlags) filter(v string) error {
+	if len(f.c.Events) == 0 {
+		return errors.New("a filter belongs to the -e before it, and there is none: put -e EVENT first")
+	}
+	e := &f.c.Events[len(f.c.Events)-1]
+	if e.Filter != "" {
+		v = "(" + e.Filter + ") && (" + v + ")"
+	}
+	e.Filter = v
+	return nil
+}
+
+func (f *recordFlags) exclude(v string) error {
+	f.c.Exclude = append(f.c.Exclude, strings.Split(v, ",")...)
+	return nil
+}
+
+func (f *recordFlags) ids(to *[]int) func(string) error {
+	return func(v string) error {
+		for _, s := range strings.Split(v, ",") {
+			n, err := strconv.Atoi(strings.TrimSpace(s))
+			if err != nil || n < 1 || n > math.MaxInt32 {
+				return fmt.Errorf("%q is no process or thread id", s)
+			}
+			*to = append(*to, n)
+		}
+		return nil
+	}
+}
+
+func (f *recordFlags) output(v string) error {
+	if v == "" {
+		return errors.New("the path is empty")
+	}
+	f.c.Outputs = append(f.c.Outputs, configs.Output{Path: v})
+	return nil
+}
+
+func (f *recordFlags) ring(v string) error {
+	if n, err := strconv.Atoi(v); err == nil {
+		if n < 1 || n > 1<<18 {
+			return fmt.Errorf("%d pages: 1 to 262144 are possible", n)
+		}
+		f.c.RingBytes = n * os.Getpagesize()
+		return nil
+	}
+	n, err := parseSize(v)
+	if err != nil {
+		return err
+	}
+	if n > 1<<30 {
+		return fmt.Errorf("a ring of %s: at most 1G is possible", v)
+	}
+	f.c.RingBytes = int(n)
+	return nil
+}
+
+func (f *recordFlags) size(to *int64) func(string) error {
+	return func(v string) (err error) {
+		*to, err = parseSize(v)
+		return err
+	}
+}
+
+func (f *recordFlags) rotate(v string) error {
+	if v == "signal" {
+		f.c.Rotate.OnSignal = true
+		return nil
+	}
+	// perf's times end in s, m, h or d; a bare m is minutes, sizes end in B, K, M or G.
+	if strings.HasSuffix(v, "d") {
+		if n, err := strconv.Atoi(v[:len(v)-1]); err == nil && n > 0 && n < 10000 {
+			f.c.Rotate.Every = time.Duration(n) * 24 * time.Hour
+			return nil
+		}
+	}
+	if d, err := time.ParseDuration(v); err == nil && d > 0 {
+		f.c.Rotate.Every = d
+		return nil
+	}
+	n, err := parseSize(v)
+	if err != nil {
+		return fmt.Errorf("%q is neither signal, nor a size such as 100M, nor a time such as 30s", v)
+	}
+	f.c.Rotate.Size = n
+	return nil
+}
+
+// parseSize reads a size as perf does: a number with B, K, M or G behind it.
+func parseSize(v string) (int64, error) {
+	num := strings.TrimRight(v, "BKMGibkmg")
+	n, err := strconv.ParseInt(num, 10, 64)
+	shift := map[string]uint{"B": 0, "K": 10, "KB": 10, "KIB": 10, "M": 20, "MB": 20, "MIB": 20, "G": 30, "GB": 30, "GIB": 30}
+	s, ok := shift[strings.ToUpper(v[len(num):])]
+	if err != nil || !ok || n < 1 || n > math.MaxInt64>>s {
+		return 0, fmt.Errorf("%q is no size; sizes look like 512K, 64M or 2G", v)
+	}
+	return n << s, nil
+}
+
+// finish settles what depends on several flags, and returns warnings.
+func (f *recordFlags) finish() []string {
+	c := f.c
+	if len(c.Outputs) == 0 {
+		c.Outputs = []configs.Output{{Path: defaultOutput}}
+	}
+	for i := range c.Outputs {
+		c.Outputs[i].Format = f.format
+		if f.compress != "" {
+			c.Outputs[i].Compression = "zstd"
+			c.Outputs[i].Level, _ = strconv.Atoi(f.compress)
+		}
+	}
+	c.Delay = time.Duration(f.delayMS) * time.Millisecond
+	if f.frequency != "" {
+		f.warnings = append(f.warnings, "-F is ignored: tracepoints are recorded each time; -c N takes every N-th")
+	}
+	if f.clock != "" && f.clock != "CLOCK_MONOTONIC" && f.clock != "monotonic" && f.clock != "mono" {
+		f.warnings = append(f.warnings, "-k "+f.clock+" is ignored: ts is on CLOCK_MONOTONIC and time on the wall clock; _clock relates them")
+	}
+	return f.warnings
+}

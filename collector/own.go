@@ -1,0 +1,95 @@
+package collector
+
+import "github.com/perfpipe/perfpipe"
+
+// The tables of perfpipe's own, as every dataset has them.
+var (
+	lostTable = perfpipe.Table{Name: "_lost", Columns: []perfpipe.ColumnDef{
+		{Name: "event", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+		{Name: "cpu", Type: perfpipe.TypeInt32},
+		{Name: "from_ts", Type: perfpipe.TypeInt64},
+		{Name: "to_ts", Type: perfpipe.TypeInt64},
+		{Name: "count", Type: perfpipe.TypeInt64},
+		{Name: "reason", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+	}}
+	clockTable = perfpipe.Table{Name: "_clock", Columns: []perfpipe.ColumnDef{
+		{Name: "mono_ns", Type: perfpipe.TypeInt64},
+		{Name: "boot_ns", Type: perfpipe.TypeInt64},
+		{Name: "real_ns", Type: perfpipe.TypeInt64},
+		{Name: "reason", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+	}}
+	tasksTable = perfpipe.Table{Name: "_tasks", Columns: []perfpipe.ColumnDef{
+		{Name: "tid", Type: perfpipe.TypeInt32},
+		{Name: "pid", Type: perfpipe.TypeInt32},
+		{Name: "ppid", Type: perfpipe.TypeInt32},
+		{Name: "comm", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+		{Name: "exe", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+		{Name: "cgroup", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+		{Name: "start_ts", Type: perfpipe.TypeInt64, Nullable: true},
+		{Name: "end_ts", Type: perfpipe.TypeInt64, Nullable: true},
+	}}
+)
+
+// ownRows bounds a batch of one of these tables.
+const ownRows = 4096
+
+// own gathers rows of perfpipe's own tables.
+type own struct {
+	lost, clock, tasks *perfpipe.Batch
+}
+
+func newOwn() *own {
+	return &own{
+		lost:  perfpipe.NewBatch(&lostTable, 64),
+		clock: perfpipe.NewBatch(&clockTable, 64),
+		tasks: perfpipe.NewBatch(&tasksTable, 256),
+	}
+}
+
+func (o *own) addLost(l perfpipe.Loss) {
+	c := o.lost.Columns
+	c[0].AppendString(l.Event)
+	c[1].AppendInt(uint64(l.CPU))
+	c[2].AppendInt(uint64(l.From))
+	c[3].AppendInt(uint64(l.To))
+	c[4].AppendInt(l.Count)
+	c[5].AppendString(l.Reason)
+	o.lost.Rows++
+}
+
+func (o *own) addClock(k perfpipe.Clock) {
+	c := o.clock.Columns
+	c[0].AppendInt(uint64(k.Mono))
+	c[1].AppendInt(uint64(k.Boot))
+	c[2].AppendInt(uint64(k.Real))
+	c[3].AppendString(k.Reason)
+	o.clock.Rows++
+}
+
+// addTask reports how many of its strings had to be escaped.
+func (o *own) addTask(t perfpipe.Task) (escaped uint64) {
+	c := o.tasks.Columns
+	for i, v := range []int32{t.TID, t.PID, t.PPID} {
+		c[i].AppendInt(uint64(v))
+	}
+	for i, s := range []string{t.Comm, t.Exe, t.Cgroup} {
+		var esc bool
+		col := &c[3+i]
+		col.Data, esc = perfpipe.AppendText(col.Data, []byte(s))
+		if esc {
+			escaped++
+		}
+		col.EndString()
+	}
+	for i, v := range []int64{t.Start, t.End} {
+		if v == 0 {
+			c[6+i].AppendNull()
+		} else {
+			c[6+i].AppendInt(uint64(v))
+		}
+	}
+	o.tasks.Rows++
+	return escaped
+}
+
+func (o *own) all() []*perfpipe.Batch { return []*perfpipe.Batch{o.lost, o.clock, o.tasks} }

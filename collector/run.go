@@ -1,0 +1,457 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/perfpipe/perfpipe"
+)
+
+// Config is one run.
+type Config struct {
+	// Source is read until it ends or the context does. Run stops and does not close it.
+	Source perfpipe.Source
+	// Filters are by event, as Source.Schemas: a record becomes a row where any of
+	// its event's programs lets it through, or where it has none.
+	Filters [][]Filter
+	// FaultName names the faults that Filters report; it is needed where they do.
+	FaultName func(fault uint8) string
+	// Outputs are written to in their order; Run closes them.
+	Outputs []Output
+	// Meta is the key-value metadata of each event's table, by event.
+	Meta []map[string]string
+	// Columns say how the columns look.
+	Columns Options
+	// Clock reads the clocks; nil for a source whose time is not this machine's, then
+	// Start is taken for the whole run.
+	Clock func() perfpipe.Clock
+	// Start is the clock at the beginning.
+	Start perfpipe.Clock
+	// KeepEmpty says by event whether its table is made although it has no rows.
+	KeepEmpty []bool
+	// Rotate finishes files and begins new ones.
+	Rotate Rotate
+	// MaxBytes ends the run when an output has written so much, 0 is never.
+	MaxBytes int64
+	// Progress is called about twice a second by the reading goroutine, and may be nil.
+	Progress func(Progress)
+}
+
+// Filter decides whether a record becomes a row. fault is 0, or the number of what
+// kept the filter from deciding; ok is then the verdict all the same.
+type Filter interface {
+	Match(r *perfpipe.Record) (ok bool, fault uint8)
+}
+
+// Output is a sink and the way its tables are made.
+type Output struct {
+	Sink perfpipe.Sink
+	// Merged puts all events into one table; otherwise each has its own, beside
+	// _lost, _clock and _tasks.
+	Merged bool
+}
+
+// Rotate says when a sink's files are finished; the first that holds.
+type Rotate struct {
+	// Bytes and Every are 0 for never.
+	Bytes int64
+	Every time.Duration
+	// Signal rotates when something arrives; it may be nil.
+	Signal <-chan struct{}
+}
+
+// Progress is where a run stands.
+type Progress struct {
+	Rows, Lost uint64
+	Bytes      int64
+}
+
+// Result is what a run came to.
+type Result struct {
+	perfpipe.Summary
+	// Tables is the number of tables that got rows.
+	Tables int
+	// Rejected counts the records that the filters did not let through.
+	Rejected uint64
+	// Faults counts the records whose filter faulted, by cause.
+	Faults map[string]uint64
+	// Full is true where MaxBytes ended the run.
+	Full bool
+}
+
+const (
+	// readWait is how long a read waits for something; it bounds the time until
+	// a deadline is seen.
+	readWait = 100 * time.Millisecond
+	// flushAfter is the age at which rows are handed on although their batch has
+	// room: a live reader sees them within a second.
+	flushAfter = 400 * time.Millisecond
+	// tickEvery is the distance of the readings in _clock.
+	tickEvery = 10 * time.Second
+	// stepNS is the change of wall clock against CLOCK_MONOTONIC from which on it
+	// counts as set; below it is slewed (at most 0.5 ms a second).
+	stepNS = 10_000_000
+	// queue is how many batches wait for the writer.
+	queue = 16
+)
+
+// Run reads the source to its end, which ctx brings about, and returns after
+// every goroutine that it started has. Whatever is complete when it fails is kept.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	r, err := newRun(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var stopErr atomic.Pointer[error]
+	unhook := context.AfterFunc(ctx, func() {
+		if err := cfg.Source.Stop(); err != nil {
+			stopErr.Store(&err)
+		}
+	})
+	r.w = newWriter(&cfg, r.pool.back, cancel)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.w.run()
+	}()
+
+	err = r.read()
+	unhook()
+	if p := stopErr.Load(); p != nil {
+		err = errors.Join(err, *p)
+	}
+	r.last(err == nil)
+	close(r.w.in)
+	<-done
+	res := r.result(err == nil && r.w.err == nil)
+	return res, errors.Join(err, r.w.err, r.w.close(res.Summary))
+}
+
+// run is the reading side.
+type run struct {
+	cfg     *Config
+	layouts []*layout // by merged: [0] a table an event, [1] one for all; nil where no output wants it
+	pool    *pool
+	w       *writer
+	// current are the batches being filled, by layout and event; since is when each got its first row.
+	current [2][]*perfpipe.Batch
+	own     *own
+	// offset is the wall clock less CLOCK_MONOTONIC, nanoseconds.
+	offset int64
+	clock  perfpipe.Clock
+	sum    perfpipe.Summary
+	reject uint64
+	faults [][]uint64 // by event and fault
+	rows   []uint64   // by event
+	now    time.Time
+	// flushed, ticked and rotated are when these were last done.
+	flushed, ticked, rotated, shown time.Time
+}
+
+var _ perfpipe.Visitor = (*run)(nil)
+
+func newRun(cfg *Config) (*run, error) {
+	schemas := cfg.Source.Schemas()
+	if len(cfg.Outputs) == 0 {
+		return nil, errors.New("start run: no output is named")
+	}
+	meta := cfg.Meta
+	if meta == nil {
+		meta = make([]map[string]string, len(schemas))
+	}
+	if len(meta) != len(schemas) || cfg.Filters != nil && len(cfg.Filters) != len(schemas) || cfg.KeepEmpty != nil && len(cfg.KeepEmpty) != len(schemas) {
+		return nil, fmt.Errorf("start run: filters, metadata and flags must be given for all of the %d events", len(schemas))
+	}
+	r := &run{cfg: cfg, pool: newPool(), own: newOwn(), layouts: make([]*layout, 2), rows: make([]uint64, len(schemas))}
+	for _, o := range cfg.Outputs {
+		if o.Merged && r.layouts[1] == nil {
+			r.layouts[1] = mergedLayout(schemas, meta, cfg.Columns)
+			r.current[1] = make([]*perfpipe.Batch, 1)
+		}
+		if !o.Merged && r.layouts[0] == nil {
+			r.layouts[0] = eventLayout(schemas, meta, cfg.Columns)
+			r.current[0] = make([]*perfpipe.Batch, len(schemas))
+		}
+	}
+	r.faults = make([][]uint64, len(schemas))
+	r.sum.LostBy = make(map[string]map[string]uint64)
+	r.setClock(cfg.Start)
+	r.sum.Start = cfg.Start
+	return r, nil
+}
+
+func (r *run) setClock(c perfpipe.Clock) {
+	r.clock = c
+	r.offset = c.Real - c.Mono
+}
+
+// read is the loop of the reading goroutine. It stays on its thread: the source
+// sleeps in a system call, and its wake-ups should not wait for another.
+func (r *run) read() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r.now = time.Now()
+	r.flushed, r.ticked, r.rotated, r.shown = r.now, r.now, r.now, r.now
+	r.makeEmpty()
+	r.own.addClock(r.cfg.Start)
+	for {
+		err := r.cfg.Source.Read(readWait, r)
+		r.now = time.Now()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r.deadlines()
+	}
+}
+
+// makeEmpty has the tables made that shall be there whatever happens.
+func (r *run) makeEmpty() {
+	for li, l := range r.layouts {
+		if l == nil {
+			continue
+		}
+		seen := make(map[*perfpipe.Table]bool)
+		for ev, t := range l.tables {
+			keep := l.merged || r.cfg.KeepEmpty == nil || r.cfg.KeepEmpty[ev]
+			if keep && !seen[t] {
+				seen[t] = true
+				r.send(message{batch: r.pool.get(t), merged: li == 1})
+			}
+		}
+	}
+}
+
+// Record implements [perfpipe.Visitor].
+func (r *run) Record(rec *perfpipe.Record) {
+	if r.cfg.Filters != nil && !r.pass(rec) {
+		return
+	}
+	ev := rec.Event
+	for li := range r.layouts {
+		l := r.layouts[li]
+		if l == nil {
+			continue
+		}
+		e := l.encs[ev]
+		if !e.whole(rec) {
+			r.Lost(perfpipe.Loss{Event: e.event, CPU: int32(rec.CPU), From: rec.Time, To: rec.Time, Count: 1, Reason: perfpipe.LostCorrupt})
+			return
+		}
+		slot := ev
+		if li == 1 {
+			slot = 0
+		}
+		b := r.current[li][slot]
+		if b == nil {
+			b = r.pool.get(l.tables[ev])
+			r.current[li][slot] = b
+		}
+		e.append(b, rec, r.offset)
+		if b.Rows >= r.pool.room(b) || b.Rows&1023 == 0 && b.Size() > batchBytes {
+			r.hand(li, slot)
+		}
+	}
+	r.rows[ev]++
+}
+
+// pass reports whether one of the event's filters lets rec through.
+func (r *run) pass(rec *perfpipe.Record) bool {
+	progs := r.cfg.Filters[rec.Event]
+	if len(progs) == 0 {
+		return true
+	}
+	dropped := false
+	for _, p := range progs {
+		ok, fault := p.Match(rec)
+		if fault != 0 {
+			f := r.faults[rec.Event]
+			for len(f) <= int(fault) {
+				f = append(f, 0)
+			}
+			f[fault]++
+			r.faults[rec.Event] = f
+			dropped = dropped || !ok
+		}
+		if ok {
+			return true
+		}
+	}
+	if dropped {
+		r.Lost(perfpipe.Loss{Event: r.cfg.Source.Schemas()[rec.Event].Event(), CPU: int32(rec.CPU), From: rec.Time, To: rec.Time, Count: 1, Reason: perfpipe.LostFilterFault})
+		return false
+	}
+	r.reject++
+	return false
+}
+
+// Lost implements [perfpipe.Visitor]. Losses of the same kind in one round are one row.
+func (r *run) Lost(l perfpipe.Loss) {
+	if l.Count == 0 {
+		return
+	}
+	r.sum.Lost += l.Count
+	by := r.sum.LostBy[l.Event]
+	if by == nil {
+		by = make(map[string]uint64)
+		r.sum.LostBy[l.Event] = by
+	}
+	by[l.Reason] += l.Count
+	r.own.addLost(l)
+	if r.own.lost.Rows >= ownRows {
+		r.handOwn()
+	}
+}
+
+// Task implements [perfpipe.Visitor].
+func (r *run) Task(t perfpipe.Task) {
+	r.sum.Escaped += r.own.addTask(t)
+	if r.own.tasks.Rows >= ownRows {
+		r.handOwn()
+	}
+}
+
+// hand gives a filled batch to the writer.
+func (r *run) hand(li, slot int) {
+	b := r.current[li][slot]
+	r.current[li][slot] = nil
+	seal(b)
+	r.send(message{batch: b, merged: li == 1})
+}
+
+func (r *run) send(m message) {
+	r.pool.collect()
+	if m.batch != nil && !m.own {
+		r.pool.out++
+	}
+	r.w.in <- m
+}
+
+// handOwn gives the rows of perfpipe's own tables to the writer, and begins new ones.
+func (r *run) handOwn() {
+	if r.layouts[0] == nil {
+		for _, b := range r.own.all() {
+			b.Reset()
+		}
+		return
+	}
+	for _, b := range r.own.all() {
+		r.send(message{batch: b, own: true})
+	}
+	r.own = newOwn()
+}
+
+// flush hands on every batch that has rows.
+func (r *run) flush() {
+	for li := range r.current {
+		for slot, b := range r.current[li] {
+			if b != nil && b.Rows > 0 {
+				r.hand(li, slot)
+			}
+		}
+	}
+}
+
+// deadlines does what is due by the clock.
+func (r *run) deadlines() {
+	if r.now.Sub(r.flushed) >= flushAfter {
+		r.flushed = r.now
+		r.flush()
+		r.send(message{op: opFlush})
+		r.tick()
+	}
+	rotate := r.cfg.Rotate.Every > 0 && r.now.Sub(r.rotated) >= r.cfg.Rotate.Every
+	select {
+	case <-r.cfg.Rotate.Signal:
+		rotate = true
+	default:
+	}
+	if rotate {
+		r.rotated = r.now
+		r.flush()
+		r.handOwn()
+		r.send(message{op: opRotate})
+	}
+	if r.cfg.Progress != nil && r.now.Sub(r.shown) >= 500*time.Millisecond {
+		r.shown = r.now
+		r.cfg.Progress(Progress{Rows: r.total(), Lost: r.sum.Lost, Bytes: r.w.bytes.Load()})
+	}
+}
+
+// tick reads the clocks, notes steps, and follows the slewing of the wall clock.
+func (r *run) tick() {
+	if r.cfg.Clock == nil {
+		return
+	}
+	c := r.cfg.Clock()
+	d := c.Real - c.Mono - r.offset
+	switch {
+	case d > stepNS || d < -stepNS:
+		c.Reason = "step"
+	case r.now.Sub(r.ticked) >= tickEvery:
+		c.Reason = "tick"
+	default:
+		return
+	}
+	r.ticked = r.now
+	r.setClock(c)
+	r.own.addClock(c)
+}
+
+func (r *run) total() (n uint64) {
+	for _, v := range r.rows {
+		n += v
+	}
+	return n
+}
+
+// last hands over everything that is left.
+func (r *run) last(complete bool) {
+	if r.cfg.Clock != nil {
+		c := r.cfg.Clock()
+		c.Reason = "stop"
+		r.sum.Stop = c
+		r.own.addClock(c)
+	} else {
+		r.sum.Stop = r.cfg.Start
+		r.sum.Stop.Reason = "stop"
+	}
+	r.flush()
+	r.handOwn()
+	r.sum.Complete = complete
+}
+
+func (r *run) result(complete bool) *Result {
+	res := &Result{Rejected: r.reject, Faults: make(map[string]uint64), Full: r.w.full}
+	for ev, list := range r.faults {
+		if r.rows[ev] > 0 {
+			res.Tables++
+		}
+		for f, n := range list {
+			if n > 0 {
+				res.Faults[r.cfg.FaultName(uint8(f))] += n
+			}
+		}
+	}
+	r.sum.Rows = r.total()
+	for _, l := range r.layouts {
+		if l == nil {
+			continue
+		}
+		for _, e := range l.encs {
+			r.sum.Escaped += e.escaped
+		}
+	}
+	r.sum.Complete = complete
+	res.Summary = r.sum
+	return res
+}

@@ -1,0 +1,9 @@
+// Package perfev makes live events of the running kernel into a perfpipe.Source.
+//
+// The engine of this package is perf's: an event a tracepoint, CPU (and task),
+// all events of a CPU writing to one ring that is read in place. Samples carry
+// the time and the raw data alone; the event is told by common_type, the thread
+// by common_pid, the processor by the ring. Names and thread groups come from a
+// side band of task records (comm, fork, exit) in rings of its own, so that a
+// flood of events does not take the names with it.
+package perfev

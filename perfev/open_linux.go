@@ -1,0 +1,273 @@
+//go:build linux
+
+package perfev
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/elastic/go-perf"
+	"golang.org/x/sys/unix"
+
+	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/internal/sys"
+	"github.com/perfpipe/perfpipe/perfev/internal/tasks"
+)
+
+// Open opens the events of cfg, turned off, and maps the rings; [Source.Start]
+// turns them on. What was opened is closed again when it fails. Errors satisfy
+// errors.Is(err, fs.ErrPermission) where a privilege is missing.
+func Open(cfg Config) (*Source, error) {
+	if len(cfg.Events) == 0 {
+		return nil, errors.New("open events: none are named")
+	}
+	s := &Source{cfg: cfg, wake: -1, exact: true, self: int32(os.Getpid())}
+	if err := s.index(); err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// index prepares the look-up from common_type and checks what every event shares.
+func (s *Source) index() error {
+	for i, ev := range s.cfg.Events {
+		sc := ev.Schema
+		typ, pid := sc.Field("common_type"), sc.Field("common_pid")
+		if typ == nil || typ.Offset != 0 || typ.Size != 2 || pid == nil || pid.Size != 4 {
+			return fmt.Errorf("open event %s: its format has no common_type and common_pid where every kernel has them", sc.Event())
+		}
+		if i > 0 && int32(pid.Offset) != s.pidOff {
+			return fmt.Errorf("open event %s: common_pid is at %d, in the events before at %d", sc.Event(), pid.Offset, s.pidOff)
+		}
+		s.pidOff = int32(pid.Offset)
+		for len(s.byType) <= sc.ID {
+			s.byType = append(s.byType, -1)
+		}
+		if s.byType[sc.ID] >= 0 {
+			return fmt.Errorf("open event %s: named twice", sc.Event())
+		}
+		s.byType[sc.ID] = int32(i)
+		s.schemas = append(s.schemas, sc)
+	}
+	return nil
+}
+
+func (s *Source) open() error {
+	cpus := s.cfg.Target.CPUs
+	if cpus == nil {
+		var err error
+		if cpus, err = OnlineCPUs(); err != nil {
+			return err
+		}
+	}
+	size := s.cfg.RingBytes
+	if size == 0 {
+		size = DefaultRingBytes(len(cpus))
+	}
+	size, err := RoundRing(size, os.Getpagesize())
+	if err != nil {
+		return err
+	}
+	threads, err := s.threads()
+	if err != nil {
+		return err
+	}
+	if err := checkFiles(len(s.cfg.Events), len(cpus), max(1, len(threads))); err != nil {
+		return err
+	}
+	if s.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		s.wake = -1
+		return os.NewSyscallError("eventfd", err)
+	}
+	s.poll = append(s.poll, unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
+	s.tasks = tasks.New(tasks.Options{Exe: tasks.ExeOf, Alive: tasks.AliveIn, Done: func(t perfpipe.Task) {
+		if s.visit != nil {
+			s.visit.Task(t)
+		}
+	}})
+	for _, cpu := range cpus {
+		s.cpus = append(s.cpus, cpuRings{cpu: cpu})
+		if err := s.openRings(&s.cpus[len(s.cpus)-1], size); err != nil {
+			return err
+		}
+	}
+	if err := s.openEvents(threads); err != nil {
+		return err
+	}
+	for i := range s.cpus {
+		s.rings = append(s.rings, s.cpus[i].data, s.cpus[i].side)
+	}
+	return nil
+}
+
+// openRings opens the two events that own the rings of a processor: one that
+// never fires, whose ring the tracepoints write to, and one that tells of tasks.
+func (s *Source) openRings(c *cpuRings, size int) error {
+	dummy := perf.Attr{
+		Type:         perf.SoftwareEvent,
+		Config:       unix.PERF_COUNT_SW_DUMMY,
+		SampleFormat: perf.SampleFormat{Time: true},
+		ClockID:      unix.CLOCK_MONOTONIC,
+		Options:      perf.Options{Disabled: true, SampleIDAll: true, UseClockID: true},
+	}
+	side := dummy
+	side.Options.Comm, side.Options.CommExec, side.Options.Task = true, true, true
+	dummy.SetWakeupWatermark(uint32(size / 4))
+	side.SetWakeupWatermark(sideBytes / 4)
+
+	var err error
+	if c.dataEv, c.dataMap, err = openRing(&dummy, c.cpu, size); err != nil {
+		return err
+	}
+	if c.sideEv, c.sideMap, err = openRing(&side, c.cpu, sideBytes); err != nil {
+		return err
+	}
+	for _, m := range []struct {
+		ev  *perf.Event
+		mem *sys.Ring
+		to  **ring
+	}{{c.dataEv, c.dataMap, &c.data}, {c.sideEv, c.sideMap, &c.side}} {
+		fd, err := m.ev.FD()
+		if err != nil {
+			return fmt.Errorf("open ring on cpu %d: %w", c.cpu, err)
+		}
+		*m.to = &ring{cpu: uint16(c.cpu), mem: ringMemory{data: m.mem.Data, head: m.mem.Head, setTail: m.mem.SetTail}}
+		s.poll = append(s.poll, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	return nil
+}
+
+func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
+	ev, err := perf.Open(a, perf.AllThreads, cpu, nil)
+	if err != nil {
+		return nil, nil, openError("task records", cpu, err)
+	}
+	fd, err := ev.FD()
+	if err != nil {
+		return ev, nil, fmt.Errorf("open ring on cpu %d: %w", cpu, err)
+	}
+	m, err := sys.MapRing(fd, size)
+	if errors.Is(err, unix.EPERM) {
+		err = fmt.Errorf("%w: rings of %d KiB a processor go over what may be locked in memory; take a smaller one with -m, raise /proc/sys/kernel/perf_event_mlock_kb, or run with CAP_IPC_LOCK", err, size>>10)
+	}
+	if err != nil {
+		return ev, nil, fmt.Errorf("map ring on cpu %d: %w", cpu, err)
+	}
+	return ev, m, nil
+}
+
+// openEvents opens every tracepoint on every processor, for every thread, all
+// writing to the processor's data ring. go-perf has no bit for PERF_FORMAT_LOST,
+// so these are opened with x/sys.
+func (s *Source) openEvents(threads []int) error {
+	attr := unix.PerfEventAttr{
+		Type:        unix.PERF_TYPE_TRACEPOINT,
+		Sample:      uint64(max(1, s.cfg.Period)),
+		Sample_type: unix.PERF_SAMPLE_TIME | unix.PERF_SAMPLE_RAW,
+		Read_format: unix.PERF_FORMAT_LOST,
+		Clockid:     unix.CLOCK_MONOTONIC,
+		Bits:        unix.PerfBitDisabled | unix.PerfBitSampleIDAll | unix.PerfBitUseClockID | unix.PerfBitWatermark,
+	}
+	attr.Size = unix.PERF_ATTR_SIZE_VER5
+	perTask := len(threads) > 0
+	if perTask && !s.cfg.Target.NoInherit {
+		attr.Bits |= unix.PerfBitInherit
+	}
+	if s.cfg.Target.EnableOnExec {
+		attr.Bits |= unix.PerfBitEnableOnExec
+	}
+	if !perTask {
+		threads = []int{-1}
+	}
+	opened := make(map[int]bool)
+	for _, tid := range threads {
+		for ei := range s.cfg.Events {
+			ev := &s.cfg.Events[ei]
+			attr.Config = uint64(ev.Schema.ID)
+			for ci := range s.cpus {
+				c := &s.cpus[ci]
+				attr.Wakeup = uint32(len(c.dataMap.Data) / 4)
+				fd, err := s.perfEventOpen(&attr, tid, c.cpu)
+				if perTask && errors.Is(err, unix.ESRCH) {
+					continue // the thread ended in the meantime
+				}
+				if err != nil {
+					return openError("event "+ev.Schema.Event(), c.cpu, err)
+				}
+				opened[tid] = true
+				c.events = append(c.events, tracepoint{fd: fd, event: ei})
+				ring, err := c.dataEv.FD()
+				if err != nil {
+					return err
+				}
+				if err := sys.SetOutput(fd, ring); err != nil {
+					return fmt.Errorf("open event %s on cpu %d: %w", ev.Schema.Event(), c.cpu, err)
+				}
+				if ev.Filter == "" {
+					continue
+				}
+				if err := sys.SetFilter(fd, ev.Filter); err != nil {
+					return fmt.Errorf("set filter of event %s on cpu %d: %q: %w", ev.Schema.Event(), c.cpu, ev.Filter, err)
+				}
+			}
+		}
+	}
+	if perTask && len(opened) == 0 {
+		return fmt.Errorf("open events: none of the %d threads to be recorded is alive any more", len(threads))
+	}
+	return nil
+}
+
+// perfEventOpen opens attr, without PERF_FORMAT_LOST where the kernel does not
+// know it (before 6.0).
+func (s *Source) perfEventOpen(attr *unix.PerfEventAttr, tid, cpu int) (int, error) {
+	fd, err := unix.PerfEventOpen(attr, tid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	if errors.Is(err, unix.EINVAL) && attr.Read_format != 0 {
+		attr.Read_format = 0
+		if fd, err = unix.PerfEventOpen(attr, tid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC); err == nil {
+			s.exact = false
+		}
+	}
+	return fd, os.NewSyscallError("perf_event_open", err)
+}
+
+// openError says what a failed open of what on cpu means for the person at the terminal.
+func openError(what string, cpu int, err error) error {
+	switch {
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return fmt.Errorf("open %s on cpu %d: %w: run as root, or give the binary CAP_PERFMON (and read access to tracefs); /proc/sys/kernel/perf_event_paranoid is %s",
+			what, cpu, err, paranoid())
+	case errors.Is(err, unix.EMFILE):
+		return fmt.Errorf("open %s on cpu %d: %w: raise the limit with 'ulimit -n' or record fewer events or processors", what, cpu, err)
+	case errors.Is(err, unix.ENODEV):
+		return fmt.Errorf("open %s on cpu %d: %w: the processor is not online; -C names those to record on", what, cpu, err)
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOSYS):
+		return fmt.Errorf("open %s on cpu %d: %w: this kernel was built without it", what, cpu, err)
+	}
+	return fmt.Errorf("open %s on cpu %d: %w", what, cpu, err)
+}
+
+// threads lists the threads of the target: nil is every task.
+func (s *Source) threads() ([]int, error) {
+	t := s.cfg.Target
+	tids := slices.Clone(t.TIDs)
+	for _, tid := range t.TIDs {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", tid)); err != nil {
+			return nil, fmt.Errorf("record thread %d: there is no such thread", tid)
+		}
+	}
+	for _, pid := range t.PIDs {
+		list, err := threadsOf(pid)
+		if err != nil {
+			return nil, err
+		}
+		tids = append(tids, list...)
+	}
+	slices.Sort(tids)
+	return slices.Compact(tids), nil
+}

@@ -1,0 +1,427 @@
+//go:build linux
+
+package perfev
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/elastic/go-perf"
+	"golang.org/x/sys/unix"
+
+	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/internal/sys"
+	"github.com/perfpipe/perfpipe/perfev/internal/tasks"
+)
+
+const (
+	// slack is how far behind the present a round stops. A record's time is taken
+	// before its room in the ring, and in between an interrupt or the hypervisor
+	// may hold the processor; what lies further back than this is taken as complete.
+	slack = 2 * time.Millisecond
+	// lossEvery bounds how often the exact counts are read while records are lost:
+	// it takes a system call an event and processor.
+	lossEvery = 100 * time.Millisecond
+)
+
+// Source is a live capture. See [Open].
+type Source struct {
+	schemas []*perfpipe.Schema
+	cfg     Config
+	cpus    []cpuRings
+	rings   []*ring // data and side of every cpu
+	merger  merger
+	tasks   *tasks.Table
+	// byType maps common_type to the index of the event, -1 for none of ours.
+	byType []int32
+	poll   []unix.PollFd
+	wake   int // eventfd that Stop writes to
+	visit  perfpipe.Visitor
+	rec    perfpipe.Record
+	// pidOff is where common_pid stands in every event's raw data.
+	pidOff, self int32
+
+	// stopping and enabling are asked for by other goroutines.
+	stopping, enabling atomic.Bool
+	stopped            bool // events are disabled, final heads are known
+	ended              bool // io.EOF was returned
+	closed             bool
+	backlog            bool // the last round left something behind
+	lostRead           int64
+	fillMax            float64
+	// sideLost counts the task records that found no room.
+	sideLost uint64
+	// exact is false where the kernel lacks PERF_FORMAT_LOST (before 6.0).
+	exact bool
+}
+
+// cpuRings is what belongs to one processor.
+type cpuRings struct {
+	data, side     *ring
+	dataMap        *sys.Ring
+	sideMap        *sys.Ring
+	dataEv, sideEv *perf.Event
+	events         []tracepoint
+	// lossSeen is set by a LOST record: the counts of events are to be read.
+	lossSeen bool
+	// lossFrom and lossTo bound the time in which the ring was full.
+	lossFrom, lossTo int64
+	cpu              int
+}
+
+// tracepoint is an open event of one processor (and task).
+type tracepoint struct {
+	fd    int
+	event int
+	lost  uint64 // as last reported
+}
+
+var _ perfpipe.Source = (*Source)(nil)
+
+// Schemas returns the events in the order of Config.Events.
+func (s *Source) Schemas() []*perfpipe.Schema { return s.schemas }
+
+// LostTasks returns how many records of names, forks and exits found no room in
+// the side rings: so often pid and comm may be those of before. It is asked after
+// the last Read.
+func (s *Source) LostTasks() uint64 { return s.sideLost }
+
+// Start turns the events on. With Target.EnableOnExec only the names and lives of
+// tasks are followed from here, and execve turns the events on.
+func (s *Source) Start() error {
+	if err := s.StartTasks(); err != nil {
+		return err
+	}
+	if s.cfg.Target.EnableOnExec {
+		return nil
+	}
+	return s.enable()
+}
+
+// StartTasks begins to follow names and lives of tasks, and leaves the events off
+// until EnableLater.
+func (s *Source) StartTasks() error {
+	for i := range s.cpus {
+		if err := s.cpus[i].sideEv.Enable(); err != nil {
+			return fmt.Errorf("enable task records on cpu %d: %w", s.cpus[i].cpu, err)
+		}
+	}
+	// The side band runs: whatever starts from here is seen, the rest is in /proc.
+	return s.tasks.Scan()
+}
+
+// EnableLater has the next Read turn the events on. It may be called from any goroutine.
+func (s *Source) EnableLater() error {
+	s.enabling.Store(true)
+	return s.rouse()
+}
+
+// enable turns the tracepoints themselves on.
+func (s *Source) enable() error {
+	for i := range s.cpus {
+		for _, tp := range s.cpus[i].events {
+			if err := sys.Enable(tp.fd); err != nil {
+				return fmt.Errorf("enable event %s on cpu %d: %w", s.schemas[tp.event].Event(), s.cpus[i].cpu, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Stop turns the events off at the next Read, which then hands out what the rings
+// hold at that moment and no more. It may be called from any goroutine.
+func (s *Source) Stop() error {
+	if s.stopping.Swap(true) {
+		return nil
+	}
+	return s.rouse()
+}
+
+// rouse ends the sleep of a Read.
+func (s *Source) rouse() error {
+	one := binary.NativeEndian.AppendUint64(nil, 1)
+	if _, err := unix.Write(s.wake, one); err != nil {
+		return os.NewSyscallError("write eventfd", err)
+	}
+	return nil
+}
+
+// RingFill returns how full the fullest ring was, 0 to 1, since the last call.
+func (s *Source) RingFill() float64 {
+	f := s.fillMax
+	s.fillMax = 0
+	return f
+}
+
+// Read implements [perfpipe.Source].
+func (s *Source) Read(wait time.Duration, v perfpipe.Visitor) error {
+	if s.ended {
+		return io.EOF
+	}
+	if s.stopping.Load() && !s.stopped {
+		if err := s.disable(); err != nil {
+			return err
+		}
+	}
+	if !s.stopped && !s.backlog {
+		if err := s.sleep(wait); err != nil {
+			return err
+		}
+		if s.enabling.CompareAndSwap(true, false) {
+			if err := s.enable(); err != nil {
+				return err
+			}
+		}
+		if s.stopping.Load() {
+			if err := s.disable(); err != nil {
+				return err
+			}
+		}
+	}
+	s.visit = v
+	defer func() { s.visit = nil }()
+	s.round()
+	if s.stopped && !s.backlog {
+		s.finish()
+		s.ended = true
+		return io.EOF
+	}
+	return nil
+}
+
+// sleep waits until a ring has something, Stop was called, or wait is over.
+func (s *Source) sleep(wait time.Duration) error {
+	for i := range s.poll {
+		s.poll[i].Revents = 0
+	}
+	_, err := unix.Poll(s.poll, int(wait.Milliseconds()))
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return os.NewSyscallError("poll", err)
+	}
+	if s.poll[0].Revents != 0 {
+		var b [8]byte
+		// Only to empty it: what was asked for stands in the flags.
+		_, _ = unix.Read(s.wake, b[:])
+	}
+	return nil
+}
+
+// round finds what is there, hands out what is complete, gives the space back.
+func (s *Source) round() {
+	now := sys.Monotonic()
+	bound := now - int64(slack)
+	if s.stopped {
+		bound = math.MaxInt64
+	}
+	s.backlog = false
+	for _, r := range s.rings {
+		more := r.find(roundBytes)
+		if f := r.fill(); f > s.fillMax {
+			s.fillMax = f
+		}
+		if r.fill() > 0.5 && !s.stopped {
+			// No time to wait for stragglers: the ring is about to overflow.
+			bound = max(bound, now)
+		}
+		if more {
+			s.backlog = true
+		}
+	}
+	for _, r := range s.rings {
+		// What was not found yet of a ring is not earlier than what was.
+		if r.next < r.end && r.pending() {
+			bound = min(bound, r.idx[len(r.idx)-1].time)
+		}
+	}
+	s.merger.merge(s.rings, bound, s.one)
+	for _, r := range s.rings {
+		r.release()
+		if r.corrupt > 0 {
+			s.visit.Lost(perfpipe.Loss{CPU: int32(r.cpu), From: r.last, To: now, Count: r.corrupt, Reason: perfpipe.LostCorrupt})
+			r.corrupt = 0
+		}
+	}
+	if s.exact && now-s.lostRead >= int64(lossEvery) {
+		for i := range s.cpus {
+			if c := &s.cpus[i]; c.lossSeen {
+				s.countLost(c)
+				s.lostRead = now
+			}
+		}
+	}
+}
+
+// one hands out one record.
+func (s *Source) one(r *ring, e entry) {
+	h, rec := r.record(e.pos)
+	switch h.kind {
+	case recordSample:
+		r.last = e.time
+		raw := sampleRaw(rec)
+		if int(s.pidOff)+4 > len(raw) {
+			r.corrupt++
+			return
+		}
+		typ := int(binary.LittleEndian.Uint16(raw))
+		if typ >= len(s.byType) || s.byType[typ] < 0 {
+			r.corrupt++
+			return
+		}
+		tid := int32(binary.LittleEndian.Uint32(raw[s.pidOff:]))
+		pid, comm := s.tasks.Lookup(tid, r.cpu)
+		if pid == s.self && !s.cfg.KeepSelf {
+			return
+		}
+		s.rec = perfpipe.Record{Time: e.time, Raw: raw, Comm: comm, Event: int(s.byType[typ]), PID: pid, TID: tid, CPU: r.cpu}
+		s.visit.Record(&s.rec)
+	case recordFork:
+		if t, ok := decodeTask(rec); ok {
+			s.tasks.Fork(e.time, t.pid, t.ppid, t.tid, t.ptid)
+		}
+	case recordExit:
+		if t, ok := decodeTask(rec); ok {
+			s.tasks.Exit(e.time, t.pid, t.tid)
+		}
+	case recordComm:
+		if pid, tid, name, ok := decodeComm(rec, 8); ok {
+			if h.misc&miscCommExec != 0 {
+				s.tasks.Exec(e.time, pid, tid, name)
+			} else {
+				s.tasks.Comm(e.time, pid, tid, name)
+			}
+		}
+	case recordLost:
+		s.lost(r, e.time, rec)
+	case recordLostSamples:
+		if len(rec) >= headerSize+8 {
+			n := binary.LittleEndian.Uint64(rec[headerSize:])
+			s.visit.Lost(perfpipe.Loss{CPU: int32(r.cpu), From: r.last, To: e.time, Count: n, Reason: perfpipe.LostSamples})
+		}
+	}
+}
+
+// lost takes PERF_RECORD_LOST { u64 id; u64 lost; }. The number is that of the
+// ring, whoever lost it; where the kernel counts by event, only the time is taken.
+func (s *Source) lost(r *ring, at int64, rec []byte) {
+	if len(rec) < headerSize+16 {
+		r.corrupt++
+		return
+	}
+	for i := range s.cpus {
+		c := &s.cpus[i]
+		if c.data != r {
+			continue
+		}
+		if !s.exact {
+			n := binary.LittleEndian.Uint64(rec[headerSize+8:])
+			s.visit.Lost(perfpipe.Loss{CPU: int32(r.cpu), From: r.last, To: at, Count: n, Reason: perfpipe.LostRing})
+			return
+		}
+		if !c.lossSeen {
+			c.lossSeen, c.lossFrom = true, r.last
+		}
+		c.lossTo = at
+		return
+	}
+	// The side ring's: names may be stale from here on. No event was lost, but what
+	// pid and comm say of tasks that began meanwhile is, and that is said.
+	n := binary.LittleEndian.Uint64(rec[headerSize+8:])
+	s.sideLost += n
+}
+
+// countLost reports what the kernel has counted as lost by event since the last time.
+func (s *Source) countLost(c *cpuRings) {
+	byEvent := make(map[int]uint64)
+	for i := range c.events {
+		tp := &c.events[i]
+		n, err := sys.ReadLost(tp.fd)
+		if err != nil || n <= tp.lost {
+			continue
+		}
+		byEvent[tp.event] += n - tp.lost
+		tp.lost = n
+	}
+	for ev := range s.schemas {
+		if n := byEvent[ev]; n > 0 {
+			s.visit.Lost(perfpipe.Loss{Event: s.schemas[ev].Event(), CPU: int32(c.cpu), From: c.lossFrom, To: c.lossTo, Count: n, Reason: perfpipe.LostRing})
+		}
+	}
+	c.lossSeen = false
+}
+
+// disable turns the events off and notes where every ring ends.
+func (s *Source) disable() error {
+	if s.stopped {
+		return nil
+	}
+	var errs []error
+	for i := range s.cpus {
+		for _, tp := range s.cpus[i].events {
+			if err := sys.Disable(tp.fd); err != nil {
+				errs = append(errs, fmt.Errorf("disable event %s on cpu %d: %w", s.schemas[tp.event].Event(), s.cpus[i].cpu, err))
+			}
+		}
+		if err := s.cpus[i].sideEv.Disable(); err != nil {
+			errs = append(errs, fmt.Errorf("disable task records on cpu %d: %w", s.cpus[i].cpu, err))
+		}
+	}
+	s.stopped = true
+	return errors.Join(errs...)
+}
+
+// finish hands over the last counts and the tasks that are still alive.
+func (s *Source) finish() {
+	now := sys.Monotonic()
+	for i := range s.cpus {
+		c := &s.cpus[i]
+		if !s.exact {
+			continue
+		}
+		if !c.lossSeen {
+			// Lost with no later record that could have told of it.
+			c.lossFrom, c.lossTo = c.data.last, now
+		}
+		s.countLost(c)
+	}
+	s.tasks.Close()
+}
+
+// Close frees everything. Nothing may be read afterwards.
+func (s *Source) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	var errs []error
+	for i := range s.cpus {
+		errs = append(errs, s.cpus[i].close())
+	}
+	if s.wake >= 0 {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(s.wake)))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *cpuRings) close() error {
+	var errs []error
+	for _, tp := range c.events {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(tp.fd)))
+	}
+	for _, m := range []*sys.Ring{c.dataMap, c.sideMap} {
+		if m != nil {
+			errs = append(errs, m.Unmap())
+		}
+	}
+	for _, ev := range []*perf.Event{c.dataEv, c.sideEv} {
+		if ev != nil {
+			errs = append(errs, ev.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
