@@ -450,6 +450,7 @@ func (r *run) result(complete bool) *Result {
 		for _, e := range l.encs {
 			r.sum.Escaped += e.escaped
 		}
+		break // the other layout holds the same rows
 	}
 	r.sum.Complete = complete
 	res.Summary = r.sum

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/perfpipe/perfpipe/collector"
@@ -28,8 +30,8 @@ func closing(w io.Writer, c *configs.Capture, o captureOptions, res *collector.R
 	if o.Quiet {
 		return
 	}
-	for cause, n := range res.Faults {
-		fmt.Fprintf(w, "perfpipe %s: the filter faulted on %s records: %s\n", o.Command, commas(n), cause)
+	for _, cause := range slices.Sorted(maps.Keys(res.Faults)) {
+		fmt.Fprintf(w, "perfpipe %s: the filter faulted on %s records: %s\n", o.Command, commas(res.Faults[cause]), cause)
 	}
 	if res.Lost > 0 {
 		for _, l := range lossLines(res) {
@@ -55,11 +57,13 @@ func closing(w io.Writer, c *configs.Capture, o captureOptions, res *collector.R
 func lossLines(res *collector.Result) []string {
 	var lines []string
 	ring := false
-	for event, by := range res.LostBy {
+	for _, event := range slices.Sorted(maps.Keys(res.LostBy)) {
+		by := res.LostBy[event]
 		if event == "" {
 			event = "events"
 		}
-		for reason, n := range by {
+		for _, reason := range slices.Sorted(maps.Keys(by)) {
+			n := by[reason]
 			lines = append(lines, fmt.Sprintf("lost %s of %s: %s", commas(n), event, reason))
 			ring = ring || reason == "ring_full"
 		}
