@@ -14,9 +14,11 @@ import (
 	"strings"
 
 	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/sinks/arrowipc"
 	"github.com/perfpipe/perfpipe/sinks/dataset"
 	"github.com/perfpipe/perfpipe/sinks/internal/form"
 	"github.com/perfpipe/perfpipe/sinks/parquet"
+	"github.com/perfpipe/perfpipe/sinks/text"
 )
 
 // memory is the default of Run.Memory: with the batches and the runtime it keeps
@@ -31,6 +33,12 @@ func formatOf(name string, o Output) (form.Format, error) {
 	switch name {
 	case "parquet":
 		return parquetFormat(o)
+	case "arrow":
+		return arrowFormat(o, arrowipc.File)
+	case "arrows":
+		return arrowFormat(o, arrowipc.Stream)
+	case "csv", "ndjson", "txt":
+		return textFormat(name, o)
 	}
 	return form.Format{}, fmt.Errorf("unknown format %q: use %s", name, strings.Join(names(), ", "))
 }
@@ -55,6 +63,49 @@ func parquetFormat(o Output) (form.Format, error) {
 				err = fmt.Errorf("its footer says %d rows, %d were written", n, rows)
 			}
 			return err
+		},
+	}, nil
+}
+
+func arrowFormat(o Output, layout arrowipc.Layout) (form.Format, error) {
+	if err := arrowipc.CheckCompression(o.Compression, o.Level); err != nil {
+		return form.Format{}, err
+	}
+	f := form.Format{
+		Name: "arrow", Ending: ".arrow",
+		New: func(w io.Writer, t *perfpipe.Table, meta map[string]string) (form.Encoder, error) {
+			e, err := arrowipc.New(w, t, arrowipc.Options{Layout: layout, Compression: o.Compression, Meta: meta})
+			if err != nil {
+				return nil, err
+			}
+			return e, nil
+		},
+		Check: func(r io.ReaderAt, size, rows int64) error {
+			n, err := arrowipc.RowCount(r, size, layout)
+			if err == nil && n != rows {
+				err = fmt.Errorf("it holds %d rows, %d were written", n, rows)
+			}
+			return err
+		},
+	}
+	if layout == arrowipc.Stream {
+		f.Name, f.Ending, f.Stream = "arrows", ".arrows", true
+	}
+	return f, nil
+}
+
+func textFormat(name string, o Output) (form.Format, error) {
+	if o.Compression != "" && o.Compression != "none" || o.Level != 0 {
+		return form.Format{}, fmt.Errorf("%s is not compressed: leave the compression out, or pipe it through a compressor", name)
+	}
+	return form.Format{
+		Name: name, Ending: "." + name, Stream: true,
+		New: func(w io.Writer, t *perfpipe.Table, _ map[string]string) (form.Encoder, error) {
+			e, err := text.New(w, t, name)
+			if err != nil {
+				return nil, err
+			}
+			return e, nil
 		},
 	}, nil
 }
