@@ -81,6 +81,7 @@ func newRoot(st streams) *cobra.Command {
 	})
 	// One line a command; each is a file of its own.
 	root.AddCommand(
+		newCat(st),
 		newRecord(st),
 		newVersion(st),
 	)

@@ -95,6 +95,7 @@ func New(w io.Writer, t *perfpipe.Table, o Options) (*Encoder, error) {
 	for k, v := range t.Meta {
 		e.meta[k] = v
 	}
+	e.meta["table"] = t.Name
 	for i := range t.Columns {
 		d := &t.Columns[i]
 		c, err := newColumn(d)

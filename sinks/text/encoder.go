@@ -99,3 +99,7 @@ func (e *Encoder) Close(map[string]string) error {
 	e.closed = true
 	return e.Flush()
 }
+
+// AppendRow appends row i of b as the format has it, header not included, for
+// callers that order rows of several tables themselves.
+func (e *Encoder) AppendRow(dst []byte, b *perfpipe.Batch, i int) []byte { return e.row(dst, b, i) }

@@ -74,6 +74,7 @@ func Schema(t *perfpipe.Table, meta map[string]string) (*arrow.Schema, error) {
 	for k, v := range t.Meta {
 		all[k] = v
 	}
+	all["table"] = t.Name
 	keys := make([]string, 0, len(all))
 	for k := range all {
 		keys = append(keys, k)
@@ -160,6 +161,7 @@ func (w *Wrapper) data(c *perfpipe.Column, dt arrow.DataType, column int) *array
 // Table returns the table that a file's schema describes: the opposite of Schema.
 func Table(s *arrow.Schema) (*perfpipe.Table, error) {
 	t := &perfpipe.Table{Meta: s.Metadata().ToMap()}
+	t.Name = t.Meta["table"]
 	for _, f := range s.Fields() {
 		d := perfpipe.ColumnDef{Name: f.Name, Nullable: f.Nullable}
 		if i := f.Metadata.FindKey(typeKey); i >= 0 {
