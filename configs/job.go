@@ -1,0 +1,350 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Words that a key chooses from; the first is the default.
+var (
+	onFaultWords     = [...]string{"drop", "pass"}
+	typesWords       = [...]string{"kernel", "portable"}
+	formatWords      = [...]string{"parquet", "arrow", "arrows", "csv", "ndjson", "txt"}
+	compressionWords = [...]string{"zstd", "snappy", "gzip", "none"}
+)
+
+// jobName keeps names fit for a folder, a service and a command line.
+var jobName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+func knownJobKey(name string) bool {
+	for _, k := range (&decoder{}).jobKeys(&Capture{}, &jobNodes{}) {
+		if k.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// jobNodes are the nodes that faults between keys are reported at.
+type jobNodes struct {
+	name, events, target *yaml.Node
+}
+
+func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
+	return []key{
+		{"name", func(n *yaml.Node) {
+			at.name = n
+			if s, ok := d.word(n, "name"); ok {
+				if !jobName.MatchString(s) {
+					d.fail(n, "the name %q must be letters, digits and . _ -, at most 64, the first a letter or digit", s)
+				}
+				c.Name = s
+			}
+		}},
+		{"events", func(n *yaml.Node) { at.events = n; d.events(n, c) }},
+		{"exclude", func(n *yaml.Node) {
+			d.each(n, "exclude", func(e *yaml.Node) { c.Exclude = append(c.Exclude, d.selection(e, "exclude")...) })
+		}},
+		{"target", func(n *yaml.Node) { at.target = n; d.target(n, &c.Target) }},
+		{"outputs", func(n *yaml.Node) { d.outputs(n, c) }},
+		{"rotate", func(n *yaml.Node) { d.rotate(n, &c.Rotate) }},
+		{"max_size", func(n *yaml.Node) { measured(d, n, "max_size", &c.MaxSize, ParseSize) }},
+		{"duration", func(n *yaml.Node) { measured(d, n, "duration", &c.Duration, ParseDuration) }},
+		{"delay", func(n *yaml.Node) { measured(d, n, "delay", &c.Delay, ParseDuration) }},
+		{"ring", func(n *yaml.Node) { measured(d, n, "ring", &c.RingBytes, ParseRing) }},
+		{"period", func(n *yaml.Node) {
+			if v, ok := d.number(n, "period", 1, math.MaxInt32); ok {
+				c.Period = v
+			}
+		}},
+		{"on_fault", func(n *yaml.Node) { d.choice(n, "on_fault", &c.OnFault, onFaultWords[:]...) }},
+		{"kernel_compat", func(n *yaml.Node) { d.flag(n, "kernel_compat", &c.KernelCompat) }},
+		{"trace_self", func(n *yaml.Node) { d.flag(n, "trace_self", &c.TraceSelf) }},
+		{"fail_on_loss", func(n *yaml.Node) { d.flag(n, "fail_on_loss", &c.FailOnLoss) }},
+		{"decode", func(n *yaml.Node) { d.flag(n, "decode", &c.Decode) }},
+		{"types", func(n *yaml.Node) { d.choice(n, "types", &c.Types, typesWords[:]...) }},
+	}
+}
+
+// job decodes one job and returns the node that names it, or its own.
+func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
+	var at jobNodes
+	before := len(d.faults)
+	d.mapping(n, "a job", d.jobKeys(c, &at), nil)
+	switch {
+	case n.Kind != yaml.MappingNode:
+	case at.events == nil && !nullKey(n, "events"):
+		d.fail(n, "the job has no events; add: events: [\"sched:*\"]")
+	case at.events != nil && len(d.faults) == before:
+		taken := false
+		for _, e := range c.Events {
+			for _, s := range e.Select {
+				taken = taken || !strings.HasPrefix(s, "!")
+			}
+		}
+		if !taken {
+			d.fail(at.events, "every event is taken away and none is named")
+		}
+	}
+	if at.name != nil {
+		return at.name
+	}
+	return n
+}
+
+// nullKey reports whether the mapping has the key, which then was reported already.
+func nullKey(n *yaml.Node, name string) bool {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *decoder) events(n *yaml.Node, c *Capture) {
+	d.each(n, "events", func(e *yaml.Node) {
+		var ev Event
+		if e.Kind != yaml.MappingNode {
+			if ev.Select = d.selection(e, "event"); ev.Select != nil {
+				c.Events = append(c.Events, ev)
+			}
+			return
+		}
+		named := false
+		d.mapping(e, "an entry of events", []key{
+			{"event", func(v *yaml.Node) {
+				named = true
+				d.each(v, "event", func(s *yaml.Node) { ev.Select = append(ev.Select, d.selection(s, "event")...) })
+			}},
+			{"filter", func(v *yaml.Node) {
+				if s, ok := d.text(v, "filter"); ok {
+					d.filter(v, s)
+					ev.Filter = strings.TrimSpace(s)
+				}
+			}},
+		}, nil)
+		if !named && !nullKey(e, "event") {
+			d.fail(e, "this entry of events names no event; add: event: 'system:name'")
+			return
+		}
+		c.Events = append(c.Events, ev)
+	})
+}
+
+// selection decodes names and globs, which commas outside brackets may separate
+// as on the command line.
+func (d *decoder) selection(n *yaml.Node, what string) []string {
+	s, ok := d.text(n, what)
+	if !ok {
+		return nil
+	}
+	var list []string
+	for _, p := range splitSelection(s) {
+		if err := checkSelection(p); err != nil {
+			d.fail(n, "%s: %v", what, err)
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+func splitSelection(s string) []string {
+	var list []string
+	depth, start := 0, 0
+	for i := 0; i <= len(s); i++ {
+		switch {
+		case i == len(s) || s[i] == ',' && depth == 0:
+			list = append(list, strings.TrimSpace(s[start:i]))
+			start = i + 1
+		case s[i] == '[':
+			depth = 1
+		case s[i] == ']':
+			depth = 0
+		}
+	}
+	return list
+}
+
+// checkSelection returns what is wrong with the form of a name or glob.
+func checkSelection(s string) error {
+	p := strings.TrimPrefix(strings.TrimPrefix(s, "!"), "tracepoint:")
+	system, name, ok := strings.Cut(p, ":")
+	switch {
+	case s == "":
+		return errors.New("a name is missing beside a comma")
+	case strings.ContainsAny(p, " \t\n\r"):
+		return fmt.Errorf("%q holds a blank; each event is an entry of its own", s)
+	case !ok:
+		return fmt.Errorf("%q has no system; events are named system:name, such as sched:sched_switch or 'irq:*'", s)
+	case system == "" || name == "":
+		return fmt.Errorf("%q is half a name; events are named system:name", s)
+	case strings.Count(p, "[") != strings.Count(p, "]"):
+		return fmt.Errorf("%q has a bracket that does not close", s)
+	}
+	return nil
+}
+
+func (d *decoder) filter(n *yaml.Node, s string) {
+	if d.check.Filter == nil {
+		return
+	}
+	err := d.check.Filter(s)
+	if err == nil {
+		return
+	}
+	line, column := n.Line, n.Column
+	var p positioned
+	if errors.As(err, &p) && p.Position() >= 0 {
+		line, column = d.src.within(n, p.Position())
+	}
+	d.failAt(line, column, "filter: %v", err)
+}
+
+func (d *decoder) target(n *yaml.Node, t *Target) {
+	ids := func(what string, to *[]int) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			d.each(n, what, func(e *yaml.Node) {
+				if v, ok := d.number(e, what, 1, math.MaxInt32); ok {
+					*to = append(*to, v)
+				}
+			})
+		}
+	}
+	var all *yaml.Node
+	inherit := true
+	d.mapping(n, "target", []key{
+		{"all", func(n *yaml.Node) { all = n; d.flag(n, "all", &t.All) }},
+		{"pids", ids("pids", &t.PIDs)},
+		{"tids", ids("tids", &t.TIDs)},
+		{"user", func(n *yaml.Node) {
+			if s, ok := d.word(n, "user"); ok {
+				if strings.TrimSpace(s) == "" {
+					d.fail(n, "user is empty")
+				}
+				t.User = s
+			}
+		}},
+		{"cpus", func(n *yaml.Node) {
+			var parts []string
+			d.each(n, "cpus", func(e *yaml.Node) {
+				if s, ok := d.word(e, "cpus"); ok {
+					parts = append(parts, s)
+					if d.check.CPUs != nil {
+						if err := d.check.CPUs(s); err != nil {
+							d.fail(e, "cpus: %v", err)
+						}
+					}
+				}
+			})
+			t.CPUs = strings.Join(parts, ",")
+		}},
+		{"command", func(n *yaml.Node) { t.Command = d.command(n) }},
+		{"inherit", func(n *yaml.Node) { d.flag(n, "inherit", &inherit); t.NoInherit = !inherit }},
+	}, nil)
+	if t.All && (len(t.PIDs)+len(t.TIDs) > 0 || t.User != "") {
+		d.fail(all, "all records every task: it cannot be joined with pids, tids or user")
+	}
+}
+
+// command decodes the words of a command. A text is given to the shell.
+func (d *decoder) command(n *yaml.Node) []string {
+	if n.Kind != yaml.SequenceNode {
+		if s, ok := d.text(n, "command"); ok {
+			return []string{"/bin/sh", "-c", s}
+		}
+		return nil
+	}
+	var words []string
+	d.each(n, "command", func(e *yaml.Node) {
+		if w, ok := d.word(e, "command"); ok {
+			if strings.ContainsRune(w, 0) {
+				d.fail(e, "command: a word holds a NUL character")
+			}
+			words = append(words, w)
+		}
+	})
+	if len(words) > 0 && words[0] == "" {
+		d.fail(n, "command: its first word, the program, is empty")
+	}
+	return words
+}
+
+func (d *decoder) outputs(n *yaml.Node, c *Capture) {
+	lines := map[string]int{}
+	d.each(n, "outputs", func(e *yaml.Node) {
+		var o Output
+		at := e
+		ok := true
+		if e.Kind != yaml.MappingNode {
+			o.Path, ok = d.text(e, "output")
+		} else {
+			o, at, ok = d.output(e)
+		}
+		if !ok {
+			return
+		}
+		if first := lines[o.Path]; first > 0 {
+			d.fail(at, "the output %s stands in line %d already", o.Path, first)
+		}
+		lines[o.Path] = at.Line
+		c.Outputs = append(c.Outputs, o)
+	})
+}
+
+func (d *decoder) output(n *yaml.Node) (o Output, path *yaml.Node, ok bool) {
+	var level *yaml.Node
+	before := len(d.faults)
+	d.mapping(n, "an output", []key{
+		{"path", func(n *yaml.Node) { path = n; o.Path, _ = d.text(n, "path") }},
+		{"format", func(n *yaml.Node) { d.choice(n, "format", &o.Format, formatWords[:]...) }},
+		{"compression", func(n *yaml.Node) { d.choice(n, "compression", &o.Compression, compressionWords[:]...) }},
+		{"level", func(n *yaml.Node) {
+			level = n
+			if v, ok := d.number(n, "level", 1, 22); ok {
+				o.Level = v
+			}
+		}},
+	}, nil)
+	if path == nil && !nullKey(n, "path") {
+		d.fail(n, "this output has no path; add: path: FILE, FOLDER or -")
+	}
+	if o.Level > 0 {
+		switch {
+		case o.Compression == "snappy" || o.Compression == "none":
+			d.fail(level, "level: %s has no levels", o.Compression)
+		case o.Compression == "gzip" && o.Level > 9:
+			d.fail(level, "level: %d is not within gzip's 1 to 9", o.Level)
+		}
+	}
+	return o, path, len(d.faults) == before
+}
+
+func (d *decoder) rotate(n *yaml.Node, r *Rotate) {
+	var files *yaml.Node
+	before := len(d.faults)
+	d.mapping(n, "rotate", []key{
+		{"size", func(n *yaml.Node) { measured(d, n, "size", &r.Size, ParseSize) }},
+		{"every", func(n *yaml.Node) { measured(d, n, "every", &r.Every, ParseDuration) }},
+		{"on_signal", func(n *yaml.Node) { d.flag(n, "on_signal", &r.OnSignal) }},
+		{"max_files", func(n *yaml.Node) {
+			files = n
+			if v, ok := d.number(n, "max_files", 1, math.MaxInt32); ok {
+				r.MaxFiles = v
+			}
+		}},
+	}, nil)
+	if len(d.faults) == before && n.Kind == yaml.MappingNode && r.Size == 0 && r.Every == 0 && !r.OnSignal {
+		if files != nil {
+			d.fail(files, "max_files counts files that rotation made, and nothing rotates; add size, every or on_signal")
+			return
+		}
+		d.fail(n, "rotate says nothing; add size, every or on_signal, or take it away")
+	}
+}

@@ -1,0 +1,101 @@
+package configs
+
+import (
+	"bytes"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The shape of a job file, for writing one.
+type (
+	fileYAML struct {
+		Jobs []jobYAML `yaml:"jobs"`
+	}
+	jobYAML struct {
+		Name         string       `yaml:"name,omitempty"`
+		Events       []eventYAML  `yaml:"events"`
+		Exclude      []string     `yaml:"exclude,omitempty"`
+		Target       targetYAML   `yaml:"target,omitempty"`
+		Outputs      []outputYAML `yaml:"outputs,omitempty"`
+		Rotate       rotateYAML   `yaml:"rotate,omitempty"`
+		MaxSize      string       `yaml:"max_size,omitempty"`
+		Duration     string       `yaml:"duration,omitempty"`
+		Delay        string       `yaml:"delay,omitempty"`
+		Ring         string       `yaml:"ring,omitempty"`
+		Period       int          `yaml:"period,omitempty"`
+		OnFault      string       `yaml:"on_fault,omitempty"`
+		KernelCompat bool         `yaml:"kernel_compat,omitempty"`
+		TraceSelf    bool         `yaml:"trace_self,omitempty"`
+		FailOnLoss   bool         `yaml:"fail_on_loss,omitempty"`
+		Decode       bool         `yaml:"decode,omitempty"`
+		Types        string       `yaml:"types,omitempty"`
+	}
+	eventYAML struct {
+		Event  []string `yaml:"event,flow"`
+		Filter string   `yaml:"filter,omitempty"`
+	}
+	targetYAML struct {
+		All     bool     `yaml:"all,omitempty"`
+		PIDs    []int    `yaml:"pids,flow,omitempty"`
+		TIDs    []int    `yaml:"tids,flow,omitempty"`
+		User    string   `yaml:"user,omitempty"`
+		CPUs    string   `yaml:"cpus,omitempty"`
+		Command []string `yaml:"command,flow,omitempty"`
+		Inherit *bool    `yaml:"inherit,omitempty"`
+	}
+	outputYAML struct {
+		Path        string `yaml:"path"`
+		Format      string `yaml:"format,omitempty"`
+		Compression string `yaml:"compression,omitempty"`
+		Level       int    `yaml:"level,omitempty"`
+	}
+	rotateYAML struct {
+		Size     string `yaml:"size,omitempty"`
+		Every    string `yaml:"every,omitempty"`
+		OnSignal bool   `yaml:"on_signal,omitempty"`
+		MaxFiles int    `yaml:"max_files,omitempty"`
+	}
+)
+
+// Marshal writes captures as a job file: for those that [Load] returned, Load of
+// the result gives the same again.
+func Marshal(jobs []Capture) ([]byte, error) {
+	f := fileYAML{Jobs: make([]jobYAML, len(jobs))}
+	for i := range jobs {
+		f.Jobs[i] = jobOf(&jobs[i])
+	}
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(f); err != nil {
+		return nil, fmt.Errorf("write job file: %w", err)
+	}
+	if err := enc.Close(); err != nil {
+		return nil, fmt.Errorf("write job file: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func jobOf(c *Capture) jobYAML {
+	j := jobYAML{
+		Name: c.Name, Exclude: c.Exclude,
+		Target: targetYAML{All: c.Target.All, PIDs: c.Target.PIDs, TIDs: c.Target.TIDs, User: c.Target.User, CPUs: c.Target.CPUs, Command: c.Target.Command},
+		Rotate: rotateYAML{Size: formatSize(c.Rotate.Size), Every: formatDuration(c.Rotate.Every), OnSignal: c.Rotate.OnSignal, MaxFiles: c.Rotate.MaxFiles},
+
+		MaxSize: formatSize(c.MaxSize), Duration: formatDuration(c.Duration), Delay: formatDuration(c.Delay),
+		Ring: formatSize(int64(c.RingBytes)), Period: c.Period, OnFault: c.OnFault, KernelCompat: c.KernelCompat,
+		TraceSelf: c.TraceSelf, FailOnLoss: c.FailOnLoss, Decode: c.Decode, Types: c.Types,
+	}
+	if c.Target.NoInherit {
+		no := false
+		j.Target.Inherit = &no
+	}
+	for _, e := range c.Events {
+		j.Events = append(j.Events, eventYAML{Event: e.Select, Filter: e.Filter})
+	}
+	for _, o := range c.Outputs {
+		j.Outputs = append(j.Outputs, outputYAML(o))
+	}
+	return j
+}
