@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -32,7 +33,14 @@ func knownJobKey(name string) bool {
 
 // jobNodes are the nodes that faults between keys are reported at.
 type jobNodes struct {
-	name, events, target *yaml.Node
+	name, events *yaml.Node
+	filters      []filterNode
+}
+
+// filterNode is a filter to check once the whole job is known.
+type filterNode struct {
+	node  *yaml.Node
+	event Event
 }
 
 func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
@@ -46,11 +54,11 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 				c.Name = s
 			}
 		}},
-		{"events", func(n *yaml.Node) { at.events = n; d.events(n, c) }},
+		{"events", func(n *yaml.Node) { at.events = n; d.events(n, c, at) }},
 		{"exclude", func(n *yaml.Node) {
 			d.each(n, "exclude", func(e *yaml.Node) { c.Exclude = append(c.Exclude, d.selection(e, "exclude")...) })
 		}},
-		{"target", func(n *yaml.Node) { at.target = n; d.target(n, &c.Target) }},
+		{"target", func(n *yaml.Node) { d.target(n, &c.Target) }},
 		{"outputs", func(n *yaml.Node) { d.outputs(n, c) }},
 		{"rotate", func(n *yaml.Node) { d.rotate(n, &c.Rotate) }},
 		{"max_size", func(n *yaml.Node) { measured(d, n, "max_size", &c.MaxSize, ParseSize) }},
@@ -91,6 +99,9 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 			d.fail(at.events, "every event is taken away and none is named")
 		}
 	}
+	for _, f := range at.filters {
+		d.filter(f, c)
+	}
 	if at.name != nil {
 		return at.name
 	}
@@ -107,9 +118,10 @@ func nullKey(n *yaml.Node, name string) bool {
 	return false
 }
 
-func (d *decoder) events(n *yaml.Node, c *Capture) {
+func (d *decoder) events(n *yaml.Node, c *Capture, at *jobNodes) {
 	d.each(n, "events", func(e *yaml.Node) {
 		var ev Event
+		var filter *yaml.Node
 		if e.Kind != yaml.MappingNode {
 			if ev.Select = d.selection(e, "event"); ev.Select != nil {
 				c.Events = append(c.Events, ev)
@@ -124,14 +136,16 @@ func (d *decoder) events(n *yaml.Node, c *Capture) {
 			}},
 			{"filter", func(v *yaml.Node) {
 				if s, ok := d.text(v, "filter"); ok {
-					d.filter(v, s)
-					ev.Filter = strings.TrimSpace(s)
+					filter, ev.Filter = v, strings.TrimSpace(s)
 				}
 			}},
 		}, nil)
 		if !named && !nullKey(e, "event") {
 			d.fail(e, "this entry of events names no event; add: event: 'system:name'")
 			return
+		}
+		if filter != nil {
+			at.filters = append(at.filters, filterNode{filter, ev})
 		}
 		c.Events = append(c.Events, ev)
 	})
@@ -151,6 +165,11 @@ func (d *decoder) selection(n *yaml.Node, what string) []string {
 			continue
 		}
 		list = append(list, p)
+		if d.check.Event != nil {
+			if err := d.check.Event(p); err != nil {
+				d.fail(n, "%v", err)
+			}
+		}
 	}
 	return list
 }
@@ -191,20 +210,22 @@ func checkSelection(s string) error {
 	return nil
 }
 
-func (d *decoder) filter(n *yaml.Node, s string) {
+func (d *decoder) filter(f filterNode, c *Capture) {
 	if d.check.Filter == nil {
 		return
 	}
-	err := d.check.Filter(s)
+	err := d.check.Filter(c, f.event)
 	if err == nil {
 		return
 	}
-	line, column := n.Line, n.Column
+	line, column := f.node.Line, f.node.Column
 	var p positioned
 	if errors.As(err, &p) && p.Position() >= 0 {
-		line, column = d.src.within(n, p.Position())
+		// The value may begin with blanks, which the filter does not.
+		lead := len(f.node.Value) - len(strings.TrimLeftFunc(f.node.Value, unicode.IsSpace))
+		line, column = d.src.within(f.node, lead+p.Position())
 	}
-	d.failAt(line, column, "filter: %v", err)
+	d.failAt(line, column, "%v", err)
 }
 
 func (d *decoder) target(n *yaml.Node, t *Target) {
@@ -294,6 +315,11 @@ func (d *decoder) outputs(n *yaml.Node, c *Capture) {
 			d.fail(at, "the output %s stands in line %d already", o.Path, first)
 		}
 		lines[o.Path] = at.Line
+		if d.check.Output != nil {
+			if err := d.check.Output(o); err != nil {
+				d.fail(at, "%v", err)
+			}
+		}
 		c.Outputs = append(c.Outputs, o)
 	})
 }

@@ -18,15 +18,20 @@ import (
 // and little enough that a mistaken path to a large file is told at once.
 const MaxFile = 1 << 20
 
-// Check is what Load cannot know by itself, because other rooms do. A nil
-// function checks nothing.
+// Check is what Load cannot know by itself, because other rooms do: what a filter
+// means, and what this machine has. A nil function checks nothing. Faults get the
+// place in the file of what was checked.
 type Check struct {
-	// Filter returns what is wrong with the text of a filter, nil where it can be
-	// parsed. An error that has a method Position() int, or wraps one that has,
-	// names the byte of the filter, and the fault gets that byte's line and column.
-	Filter func(filter string) error
+	// Event returns what is wrong with a name or a glob, "!" before it included.
+	Event func(pattern string) error
+	// Filter returns what is wrong with the filter of an entry of the job's events.
+	// An error that has a method Position() int, or wraps one that has, names the
+	// byte of the filter, and the fault gets that byte's line and column.
+	Filter func(job *Capture, e Event) error
 	// CPUs returns what is wrong with a list of processors such as "0,2-4".
 	CPUs func(list string) error
+	// Output returns what stands in the way of writing to an output.
+	Output func(o Output) error
 }
 
 // positioned is an error that knows the byte of the filter that it is about.

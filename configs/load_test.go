@@ -22,7 +22,23 @@ func (e *posError) Position() int { return e.pos }
 // testCheck refuses every filter that holds BAD, at its place, and cpus that are no digits.
 func testCheck() Check {
 	return Check{
-		Filter: func(f string) error {
+		Event: func(p string) error {
+			if strings.Contains(p, "unknown") {
+				return fmt.Errorf("unknown event %q", p)
+			}
+			return nil
+		},
+		Output: func(o Output) error {
+			if strings.HasPrefix(o.Path, "/nonexistent/") {
+				return fmt.Errorf("output %s: no such folder", o.Path)
+			}
+			return nil
+		},
+		Filter: func(job *Capture, e Event) error {
+			f := e.Filter
+			if job.KernelCompat && strings.Contains(f, "+") {
+				return &posError{strings.Index(f, "+"), "the kernel has no +"}
+			}
 			if i := strings.Index(f, "BAD"); i >= 0 {
 				return fmt.Errorf("parse: %w", &posError{i, "unexpected BAD"})
 			}
@@ -206,14 +222,22 @@ job.yaml:4:3: this job has no name; where a file has several, each needs one`},
 		{"jobs no list", "jobs: {events: a:b}", `job.yaml:1:7: jobs must be a list, not a mapping of keys`},
 		{"job no mapping", "jobs: [a:b]", `job.yaml:1:8: a job must be a mapping of keys, not "a:b"`},
 		{"filter as number", "events: [{event: a:b, filter: 1}]", `job.yaml:1:31: filter must be text: where "1" is meant, quote it`},
-		{"filter, plain", "events:\n- event: a:b\n  filter: x == BAD", `job.yaml:3:16: filter: parse: unexpected BAD`},
-		{"filter, quoted", "events:\n- event: a:b\n  filter: 'comm == ''b'' && BAD'", `job.yaml:3:29: filter: parse: unexpected BAD`},
-		{"filter, literal", "events:\n- event: a:b\n  filter: |  # BAD\n\n    x == 1 &&\n      y == BAD ||\n    z\n", `job.yaml:6:12: filter: parse: unexpected BAD`},
-		{"filter, folded", "events:\n- event: a:b\n  filter: >-\n    x == 1 &&\n    y == BAD\n", `job.yaml:5:10: filter: parse: unexpected BAD`},
-		{"filter, plain over lines", "events:\n- event: a:b\n  filter: x == 1 &&\n    BAD\n", `job.yaml:4:5: filter: parse: unexpected BAD`},
-		{"filter, double quotes", "events: [{event: a:b, filter: \"comm == \\\"x\\\" && BAD\"}]", `job.yaml:1:49: filter: parse: unexpected BAD`},
-		{"filter, wide characters", "events: [{event: a:b, filter: 'x == \"Grüße\" && BAD'}]", `job.yaml:1:48: filter: parse: unexpected BAD`},
-		{"filter, nowhere", "events: [{event: a:b, filter: NOWHERE}]", `job.yaml:1:31: filter: wrong somewhere`},
+		{"filter, plain", "events:\n- event: a:b\n  filter: x == BAD", `job.yaml:3:16: parse: unexpected BAD`},
+		{"filter, quoted", "events:\n- event: a:b\n  filter: 'comm == ''b'' && BAD'", `job.yaml:3:29: parse: unexpected BAD`},
+		{"filter, literal", "events:\n- event: a:b\n  filter: |  # BAD\n\n    x == 1 &&\n      y == BAD ||\n    z\n", `job.yaml:6:12: parse: unexpected BAD`},
+		{"filter, folded", "events:\n- event: a:b\n  filter: >-\n    x == 1 &&\n    y == BAD\n", `job.yaml:5:10: parse: unexpected BAD`},
+		{"filter, plain over lines", "events:\n- event: a:b\n  filter: x == 1 &&\n    BAD\n", `job.yaml:4:5: parse: unexpected BAD`},
+		{"filter, double quotes", "events: [{event: a:b, filter: \"comm == \\\"x\\\" && BAD\"}]", `job.yaml:1:49: parse: unexpected BAD`},
+		{"filter, wide characters", "events: [{event: a:b, filter: 'x == \"Grüße\" && BAD'}]", `job.yaml:1:48: parse: unexpected BAD`},
+		{"filter, nowhere", "events: [{event: a:b, filter: NOWHERE}]", `job.yaml:1:31: wrong somewhere`},
+		{"filter, of a job that says more below", "events: [{event: a:b, filter: ' x + 1'}]\nkernel_compat: true", `job.yaml:1:35: the kernel has no +`},
+		{"what the machine lacks", "events:\n- a:unknown\n- {event: [b:c, 'd:unknown'], filter: BAD}\noutputs: [/nonexistent/x, {path: /nonexistent/y}]\nexclude: ['e:unknown']", `
+job.yaml:2:3: unknown event "a:unknown"
+job.yaml:3:17: unknown event "d:unknown"
+job.yaml:3:39: parse: unexpected BAD
+job.yaml:4:11: output /nonexistent/x: no such folder
+job.yaml:4:34: output /nonexistent/y: no such folder
+job.yaml:5:11: unknown event "e:unknown"`},
 		{"half names", "events: ['a:', ':b', 'a:b,,c:d', 'a:[b', 'a:b c:d']", `
 job.yaml:1:10: event: "a:" is half a name; events are named system:name
 job.yaml:1:16: event: ":b" is half a name; events are named system:name
