@@ -91,22 +91,23 @@ func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
 
 const exampleJob = `the least is: {events: ["sched:*"], duration: 10s}`
 
-// document decodes the file's only document.
-func (d *decoder) document(b []byte) []Capture {
+// root returns the mapping of the file's only document, nil with faults where
+// there is none. least says what a file has at least.
+func (d *decoder) root(b []byte, least string) *yaml.Node {
 	if len(b) > MaxFile {
-		d.failAt(1, 1, "the file is longer than %d bytes: this is no job file", MaxFile)
+		d.failAt(1, 1, "the file is longer than %d bytes: it cannot be meant", MaxFile)
 		return nil
 	}
 	if off := badText(b); off >= 0 {
 		line, col := d.src.position(off)
-		d.failAt(line, col, "byte 0x%02x is no text: a job file is UTF-8 without control characters", b[off])
+		d.failAt(line, col, "byte 0x%02x is no text: the file must be UTF-8 without control characters", b[off])
 		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	var doc yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		d.failAt(1, 1, "the file is empty; %s", exampleJob)
+		d.failAt(1, 1, "the file is empty; %s", least)
 		return nil
 	case err != nil:
 		d.syntax(b, err)
@@ -116,15 +117,24 @@ func (d *decoder) document(b []byte) []Capture {
 	var next yaml.Node
 	switch err := dec.Decode(&next); {
 	case err == nil:
-		d.fail(&next, "a second YAML document begins here; put both jobs into one document, below 'jobs:'")
+		d.fail(&next, "a second YAML document begins here; several jobs stand in one document, below 'jobs:'")
 	case !errors.Is(err, io.EOF):
 		d.syntax(b, err)
 	}
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		d.fail(root, "the file is empty; %s", exampleJob)
+		d.fail(root, "the file is empty; %s", least)
 		return nil
 	}
-	if !d.is(root, yaml.MappingNode, "a job file", "a mapping of keys") {
+	if !d.is(root, yaml.MappingNode, "the file", "a mapping of keys") {
+		return nil
+	}
+	return root
+}
+
+// document decodes a job file.
+func (d *decoder) document(b []byte) []Capture {
+	root := d.root(b, exampleJob)
+	if root == nil {
 		return nil
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {

@@ -165,14 +165,14 @@ job.yaml:7:10: pids: 0 is not within 1 to 2147483647
 job.yaml:7:13: pids: "x" is no whole number
 job.yaml:8:7: ring: the ring 64 has no unit: write 64 pages, or a size such as 8M`},
 		{"duplicate key", "events: a:b\nname: x\nevents: c:d", `job.yaml:3:1: the key "events" stands here a second time; the first is in line 1`},
-		{"second document", "events: a:b\n---\nevents: c:d", `job.yaml:2:1: a second YAML document begins here; put both jobs into one document, below 'jobs:'`},
+		{"second document", "events: a:b\n---\nevents: c:d", `job.yaml:2:1: a second YAML document begins here; several jobs stand in one document, below 'jobs:'`},
 		{"no events", "name: x", `job.yaml:1:1: the job has no events; add: events: ["sched:*"]`},
 		{"events empty", "events: []", `job.yaml:1:9: events is an empty list: fill it, or take the key away`},
 		{"events null", "events:\nname: x", `job.yaml:1:8: events has no value: give it one, or take the key away`},
 		{"filter null", "events: [{event: a:b, filter: ~}]", `job.yaml:1:31: filter has no value: give it one, or take the key away`},
 		{"only taken away", "events: ['!a:b']", `job.yaml:1:9: every event is taken away and none is named`},
-		{"a list at the top", "- a:b", `job.yaml:1:1: a job file must be a mapping of keys, not a list`},
-		{"text at the top", "hello", `job.yaml:1:1: a job file must be a mapping of keys, not "hello"`},
+		{"a list at the top", "- a:b", `job.yaml:1:1: the file must be a mapping of keys, not a list`},
+		{"text at the top", "hello", `job.yaml:1:1: the file must be a mapping of keys, not "hello"`},
 		{"octal trap", "events: a:b\nperiod: 010\nduration: 010\nmax_size: 010M\ndelay: 010s", `
 job.yaml:2:9: period: 010 begins with 0, which some read as octal: write 10
 job.yaml:3:11: duration: the time 010 has no unit: write 10s, 10ms or 10m (minutes)
@@ -244,8 +244,8 @@ job.yaml:1:16: event: ":b" is half a name; events are named system:name
 job.yaml:1:22: event: a name is missing beside a comma
 job.yaml:1:34: event: "a:[b" has a bracket that does not close
 job.yaml:1:42: event: "a:b c:d" holds a blank; each event is an entry of its own`},
-		{"not UTF-8", "events: a:b\nname: x\xff", `job.yaml:2:8: byte 0xff is no text: a job file is UTF-8 without control characters`},
-		{"a control character", "events: a:b\x01", `job.yaml:1:12: byte 0x01 is no text: a job file is UTF-8 without control characters`},
+		{"not UTF-8", "events: a:b\nname: x\xff", `job.yaml:2:8: byte 0xff is no text: the file must be UTF-8 without control characters`},
+		{"a control character", "events: a:b\x01", `job.yaml:1:12: byte 0x01 is no text: the file must be UTF-8 without control characters`},
 		{"units", "events: a:b\nduration: 5 minutes\nmax_size: 5X\ndelay: -1s\nring: 5G", `
 job.yaml:2:11: duration: "5 minutes" is no time; times look like 10s, 250ms, 1h30m or 7d
 job.yaml:3:11: max_size: "5X" is no size: "5X" is no whole number; sizes look like 512K, 64M or 2G
