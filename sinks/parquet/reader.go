@@ -18,6 +18,8 @@ const readRows = 8 << 10
 type Reader struct {
 	table *perfpipe.Table
 	file  *parquetgo.File
+	meta  *format.FileMetaData
+	r     io.ReaderAt
 	group int
 	left  int64 // rows of the open row group
 	cols  []*columnReader
@@ -41,33 +43,7 @@ func NewReader(r io.ReaderAt, size int64) (_ *Reader, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open Parquet file: %w", err)
 	}
-	return &Reader{table: t, file: f}, nil
-}
-
-// sane refuses metadata that contradicts itself or the file.
-func sane(m *format.FileMetaData, size int64) error {
-	rows := int64(0)
-	for i := range m.RowGroups {
-		g := &m.RowGroups[i]
-		if g.NumRows < 0 {
-			return fmt.Errorf("read Parquet footer: row group %d has %d rows", i, g.NumRows)
-		}
-		rows += g.NumRows
-		for j := range g.Columns {
-			c := &g.Columns[j].MetaData
-			start := c.DataPageOffset
-			if c.DictionaryPageOffset > 0 {
-				start = min(start, c.DictionaryPageOffset)
-			}
-			if start < int64(len(magic)) || c.TotalCompressedSize < 0 || start > size || c.TotalCompressedSize > size-start {
-				return fmt.Errorf("read Parquet footer: column %d of row group %d lies outside the file", j, i)
-			}
-		}
-	}
-	if rows != m.NumRows {
-		return fmt.Errorf("read Parquet footer: %d rows, but %d in its row groups", m.NumRows, rows)
-	}
-	return nil
+	return &Reader{table: t, file: f, meta: meta, r: r}, nil
 }
 
 func rescue(err *error) {
@@ -154,6 +130,9 @@ func (r *Reader) Read(b *perfpipe.Batch) (err error) {
 		}
 		for i, c := range chunks {
 			d := &r.table.Columns[i]
+			if err := checkPages(r.r, &r.meta.RowGroups[r.group-1].Columns[i].MetaData); err != nil {
+				return fmt.Errorf("read Parquet file: column %s: %w: the file is damaged", d.Name, err)
+			}
 			cr := &columnReader{pages: c.Pages(), def: d, typ: d.Type}
 			if d.Nullable {
 				cr.top++
