@@ -141,8 +141,12 @@ type member struct {
 
 // members reads one JSON object and keeps the order of its members.
 func members(d *json.Decoder) ([]member, error) {
-	if tok, err := d.Token(); err != nil || tok != json.Delim('{') {
-		return nil, fmt.Errorf("read object: got %v, %v", tok, err)
+	tok, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	if tok != json.Delim('{') {
+		return nil, fmt.Errorf("read object: got %v", tok)
 	}
 	var out []member
 	for d.More() {

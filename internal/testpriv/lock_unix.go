@@ -3,6 +3,7 @@
 package testpriv
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -14,11 +15,9 @@ func lockFile(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
+	err = syscall.EINTR
+	for errors.Is(err, syscall.EINTR) {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		if err != syscall.EINTR {
-			break
-		}
 	}
 	if err != nil {
 		_ = f.Close()
