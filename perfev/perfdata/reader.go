@@ -1,0 +1,510 @@
+package perfdata
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/internal/tasks"
+)
+
+// Types of records (enum perf_event_type; from 64 on those of perf itself,
+// enum perf_user_event_type in tools/lib/perf/include/perf/event.h).
+const (
+	recordLost          = 2
+	recordComm          = 3
+	recordExit          = 4
+	recordFork          = 7
+	recordSample        = 9
+	recordLostSamples   = 13
+	recordFinishedRound = 68
+	recordAuxtrace      = 71
+	recordCompressed    = 81
+	recordCompressed2   = 83
+
+	recordHeader = 8 // struct perf_event_header: u32 type, u16 misc, u16 size
+
+	miscCommExec = 1 << 13
+	// miscLostBPF marks samples that a BPF filter dropped on purpose.
+	miscLostBPF = 1 << 15
+)
+
+// roundRecords is how many records one Read hands out at most.
+const roundRecords = 1 << 16
+
+// Reader is a recording as a source. It is used by one goroutine at a time; Stop
+// may be called from another.
+type Reader struct {
+	file    io.Closer
+	info    Info
+	attrs   []attr
+	byID    map[uint64]int32
+	idWord  int
+	hasID   bool
+	schemas []*perfpipe.Schema
+	// events is the index into schemas of each attr, -1 for foreign ones.
+	events []int32
+	// pidAt is where common_pid stands in each schema's data, -1 where it does not.
+	pidAt []int
+
+	in    *bufio.Reader
+	pos   uint64 // of the next record in the file
+	end   uint64
+	queue queue
+	tasks *tasks.Table
+	visit perfpipe.Visitor
+	rec   perfpipe.Record
+	// lost is what PERF_RECORD_LOST told, exact what perf added up from
+	// PERF_FORMAT_LOST: the same losses, counted twice.
+	lost, exact uint64
+	// failed ends the reading of the file: io.EOF at its end.
+	failed  error
+	stopped atomic.Bool
+	over    bool
+}
+
+var _ perfpipe.Source = (*Reader)(nil)
+
+// Open opens the recording at path. Errors name the file, and where it is of a
+// kind that is not read, what to do.
+func Open(path string) (*Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open recording: %w", err)
+	}
+	fi, err := f.Stat()
+	if err == nil && fi.IsDir() {
+		err = errors.New("a folder (perf record --threads); record again without --threads")
+	}
+	var r *Reader
+	if err == nil {
+		r, err = New(f, fi.Size())
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("open recording %s: %w", path, err)
+	}
+	r.file = f
+	return r, nil
+}
+
+// New reads a recording of size bytes from f, which must hold until Close and is
+// not closed.
+func New(f io.ReaderAt, size int64) (*Reader, error) {
+	file := fileReader{f, uint64(max(size, 0))}
+	h, err := readHeader(file)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{pos: h.data.offset, end: h.data.offset + h.data.size}
+	if r.attrs, err = readAttrs(file, h); err != nil {
+		return nil, err
+	}
+	var tracing []byte
+	if r.info, tracing, err = readFeatures(file, h); err != nil {
+		return nil, err
+	}
+	if err := r.addEvents(tracing); err != nil {
+		return nil, err
+	}
+	r.in = bufio.NewReaderSize(io.NewSectionReader(f, int64(h.data.offset), int64(h.data.size)), 1<<20)
+	r.queue.limit = defaultBuffer
+	r.tasks = tasks.New(tasks.Options{Done: func(t perfpipe.Task) { r.visit.Task(t) }})
+	return r, nil
+}
+
+// addEvents finds the schema of every tracepoint, and how records tell their event.
+func (r *Reader) addEvents(tracing []byte) error {
+	var formats map[int]rawFormat
+	if tracing != nil {
+		var err error
+		if formats, err = parseTracing(tracing); err != nil {
+			return err
+		}
+	}
+	r.byID = map[uint64]int32{}
+	r.info.ClockID = -1
+	known := map[uint64]int32{}
+	for i := range r.attrs {
+		a := &r.attrs[i]
+		for _, id := range a.ids {
+			r.byID[id] = int32(i)
+		}
+		if a.typ != typeTracepoint {
+			r.events = append(r.events, -1)
+			if a.sampleType&sampleRaw != 0 || a.typ != typeSoftware || a.config != configDummy {
+				r.info.Foreign++
+			}
+			continue
+		}
+		if a.useClockID {
+			r.info.ClockID = int(a.clockID)
+		}
+		if n, ok := known[a.config]; ok {
+			r.events = append(r.events, n)
+			continue
+		}
+		s, err := r.schema(a, formats)
+		if err != nil {
+			return err
+		}
+		n := int32(len(r.schemas))
+		known[a.config] = n
+		r.schemas, r.events = append(r.schemas, s), append(r.events, n)
+		pid := -1
+		if f := s.Field("common_pid"); f != nil && f.Size == 4 {
+			pid = f.Offset
+		}
+		r.pidAt = append(r.pidAt, pid)
+	}
+	if len(r.schemas) == 0 {
+		return errors.New("no tracepoint is recorded in it, and perfpipe reads tracepoints only: perf record -e SYSTEM:NAME")
+	}
+	return r.checkIDs()
+}
+
+const (
+	typeSoftware = 1
+	configDummy  = 9
+)
+
+func (r *Reader) schema(a *attr, formats map[int]rawFormat) (*perfpipe.Schema, error) {
+	const retry = "record again with perf record -R -T --sample-cpu"
+	if a.config > math.MaxInt32 {
+		return nil, fmt.Errorf("event id %d: no such number: the file is damaged", a.config)
+	}
+	raw, ok := formats[int(a.config)]
+	if !ok {
+		return nil, fmt.Errorf("event id %d: the file has no format for it: perf could not read tracefs, or the file is damaged; record again as root", a.config)
+	}
+	s, err := raw.parse()
+	if err != nil {
+		return nil, err
+	}
+	for _, need := range []struct {
+		bit  uint64
+		what string
+	}{{sampleRaw, "the event's data"}, {sampleTime, "the time"}, {sampleCPU, "the processor"}} {
+		if a.sampleType&need.bit == 0 {
+			return nil, fmt.Errorf("event %s: its samples bear not %s; %s", s.Event(), need.what, retry)
+		}
+	}
+	return s, nil
+}
+
+// checkIDs finds where a sample says of which event it is. perf sees to it that
+// this is the same for all events of a file.
+func (r *Reader) checkIDs() error {
+	if len(r.attrs) == 1 {
+		return nil
+	}
+	for i := range r.attrs {
+		word, ok := r.attrs[i].idAt()
+		if !ok {
+			return errors.New("several events, and their samples do not say of which they are; record again with a newer perf")
+		}
+		if i > 0 && word != r.idWord {
+			return errors.New("samples of different events bear their ids in different places; record again with a newer perf")
+		}
+		r.idWord = word
+	}
+	r.hasID = true
+	return nil
+}
+
+// Info returns what the recording says of itself.
+func (r *Reader) Info() Info { return r.info }
+
+// Late returns how many records were handed out after newer ones, so far: a file
+// without perf's rounds is larger than what may wait.
+func (r *Reader) Late() uint64 { return r.queue.late }
+
+// Schemas returns the tracepoints of the recording, in its order.
+func (r *Reader) Schemas() []*perfpipe.Schema { return r.schemas }
+
+// Stop leaves the rest of the file unread.
+func (r *Reader) Stop() error {
+	r.stopped.Store(true)
+	return nil
+}
+
+// Close closes the file, where Open opened it.
+func (r *Reader) Close() error {
+	f := r.file
+	r.file = nil
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
+
+// Read hands out the next round. It never waits. After a record whose length
+// cannot be true nothing behind it can be found: everything before is handed out,
+// then a loss of one (at least), then the error.
+func (r *Reader) Read(_ time.Duration, v perfpipe.Visitor) error {
+	if r.over {
+		return r.failed
+	}
+	r.visit = v
+	defer func() { r.visit = nil }()
+	for r.queue.used == len(r.queue.ready) && r.failed == nil {
+		r.fill()
+	}
+	from := r.queue.used
+	for range roundRecords {
+		it, ok := r.queue.next()
+		if !ok {
+			break
+		}
+		r.emit(&it)
+	}
+	r.queue.done(from)
+	if r.failed == nil || r.queue.used < len(r.queue.ready) {
+		return nil
+	}
+	r.over = true
+	if r.exact > r.lost {
+		v.Lost(perfpipe.Loss{Event: r.only(), CPU: -1, Count: r.exact - r.lost, Reason: perfpipe.LostRing})
+	}
+	if !errors.Is(r.failed, io.EOF) {
+		v.Lost(perfpipe.Loss{CPU: -1, Count: 1, Reason: perfpipe.LostCorrupt})
+	}
+	r.tasks.Close()
+	return r.failed
+}
+
+// only is the name of the one event of the file, "" where there are several.
+func (r *Reader) only() string {
+	if len(r.schemas) == 1 {
+		return r.schemas[0].Event()
+	}
+	return ""
+}
+
+// fill reads records until some are ready, or the file ends.
+func (r *Reader) fill() {
+	for r.failed == nil {
+		if r.stopped.Load() {
+			r.failed = io.EOF
+			break
+		}
+		if round := r.one(); round {
+			r.queue.round()
+			if len(r.queue.ready) > r.queue.used {
+				return
+			}
+		}
+		if r.queue.full() {
+			r.queue.half()
+			return
+		}
+	}
+	r.queue.all()
+}
+
+// one reads one record and lets it wait; what has no time takes effect at once.
+// It reports whether the record ends a round.
+func (r *Reader) one() (round bool) {
+	if r.pos == r.end {
+		r.failed = io.EOF
+		return false
+	}
+	head, err := r.in.Peek(recordHeader)
+	if err != nil {
+		r.failed = r.broken("its header is cut off")
+		return false
+	}
+	it := item{kind: binary.LittleEndian.Uint32(head), misc: binary.LittleEndian.Uint16(head[4:])}
+	size := int(binary.LittleEndian.Uint16(head[6:]))
+	if size < recordHeader {
+		r.failed = r.broken(fmt.Sprintf("its size is %d, less than its header", size))
+		return false
+	}
+	rec, err := r.in.Peek(size)
+	if err != nil {
+		r.failed = r.broken(fmt.Sprintf("its size is %d, %d bytes are left", size, r.end-r.pos))
+		return false
+	}
+	it.rec = rec[recordHeader:]
+	switch it.kind {
+	case recordFinishedRound:
+		round = true
+	case recordCompressed, recordCompressed2:
+		r.failed = errors.New("read recording: it is compressed; record again without -z")
+		return false
+	case recordAuxtrace:
+		// The trace data follows the record, its length is the first field.
+		if len(it.rec) >= 8 {
+			n := binary.LittleEndian.Uint64(it.rec)
+			if n > r.end-r.pos-uint64(size) {
+				r.failed = r.broken(fmt.Sprintf("%d bytes of hardware trace follow it", n))
+				return false
+			}
+			defer func() {
+				r.pos += n
+				if _, err := io.CopyN(io.Discard, r.in, int64(n)); err != nil {
+					r.failed = r.broken("its hardware trace is cut off")
+				}
+			}()
+		}
+	case recordSample, recordLost, recordComm, recordExit, recordFork, recordLostSamples:
+		r.take(it)
+	}
+	if _, err := r.in.Discard(size); err != nil {
+		r.failed = err
+	}
+	r.pos += uint64(size)
+	return round
+}
+
+func (r *Reader) broken(why string) error {
+	return fmt.Errorf("read recording: record at byte %d: %s: the file is damaged", r.pos, why)
+}
+
+// take finds the event and the time of a record and lets it wait.
+func (r *Reader) take(it item) {
+	if it.kind == recordSample {
+		attr, ok := r.sampleAttr(it.rec)
+		if !ok {
+			r.corrupt("")
+			return
+		}
+		it.attr = attr
+		if r.events[attr] < 0 {
+			return
+		}
+		s, ok := r.attrs[attr].parseSample(it.rec)
+		if !ok || s.time > math.MaxInt64 || s.cpu > math.MaxUint16 {
+			r.corrupt(r.schemas[r.events[attr]].Event())
+			return
+		}
+		it.time = s.time
+		r.queue.push(it)
+		return
+	}
+	// perf gives the same sample_type bits for the trailer to every event.
+	tr, ok := r.attrs[0].parseTrailer(it.rec)
+	if !ok || tr.time > math.MaxInt64 && tr.time != math.MaxUint64 {
+		r.corrupt("")
+		return
+	}
+	if it.time = tr.time; it.time == math.MaxUint64 {
+		it.time = 0
+	}
+	if it.time == 0 {
+		r.emit(&it)
+		return
+	}
+	r.queue.push(it)
+}
+
+// sampleAttr returns the attr of a sample.
+func (r *Reader) sampleAttr(body []byte) (int32, bool) {
+	if !r.hasID {
+		return 0, true
+	}
+	if len(body) < 8*(r.idWord+1) {
+		return 0, false
+	}
+	n, ok := r.byID[binary.LittleEndian.Uint64(body[8*r.idWord:])]
+	return n, ok
+}
+
+func (r *Reader) corrupt(event string) {
+	r.visit.Lost(perfpipe.Loss{Event: event, CPU: -1, Count: 1, Reason: perfpipe.LostCorrupt})
+}
+
+// emit hands out one record, or lets it change what is known of tasks.
+func (r *Reader) emit(it *item) {
+	b := it.rec
+	now := int64(it.time)
+	switch it.kind {
+	case recordSample:
+		r.emitSample(it)
+	case recordComm:
+		// struct { u32 pid, tid; char comm[]; }
+		if len(b) < 8 {
+			r.corrupt("")
+			return
+		}
+		pid, tid, name := int32(binary.LittleEndian.Uint32(b)), int32(binary.LittleEndian.Uint32(b[4:])), b[8:]
+		if it.misc&miscCommExec != 0 {
+			r.tasks.Exec(now, pid, tid, name)
+		} else {
+			r.tasks.Comm(now, pid, tid, name)
+		}
+	case recordFork, recordExit:
+		// struct { u32 pid, ppid; u32 tid, ptid; u64 time; }
+		if len(b) < 24 {
+			r.corrupt("")
+			return
+		}
+		pid, ppid := int32(binary.LittleEndian.Uint32(b)), int32(binary.LittleEndian.Uint32(b[4:]))
+		tid, ptid := int32(binary.LittleEndian.Uint32(b[8:])), int32(binary.LittleEndian.Uint32(b[12:]))
+		if it.kind == recordFork {
+			r.tasks.Fork(now, pid, ppid, tid, ptid)
+		} else {
+			r.tasks.Exit(now, pid, tid)
+		}
+	case recordLost, recordLostSamples:
+		r.emitLost(it)
+	}
+}
+
+func (r *Reader) emitSample(it *item) {
+	event := r.events[it.attr]
+	s, _ := r.attrs[it.attr].parseSample(it.rec)
+	schema := r.schemas[event]
+	if len(s.raw) < schema.Size {
+		r.visit.Lost(perfpipe.Loss{Event: schema.Event(), CPU: int32(s.cpu), From: int64(s.time), To: int64(s.time), Count: 1, Reason: perfpipe.LostCorrupt})
+		return
+	}
+	// A task that is past its exit has no number any more for perf: -1.
+	if at := r.pidAt[event]; s.tid < 0 && at >= 0 {
+		s.tid = int32(binary.LittleEndian.Uint32(s.raw[at:]))
+	}
+	pid, comm := r.tasks.Lookup(s.tid, uint16(s.cpu))
+	if s.pid >= 0 {
+		pid = s.pid
+	}
+	r.rec = perfpipe.Record{Time: int64(s.time), Raw: s.raw, Comm: comm, Event: int(event), PID: pid, TID: s.tid, CPU: uint16(s.cpu)}
+	r.visit.Record(&r.rec)
+}
+
+// emitLost reports the losses that a record tells of. perf record adds up
+// PERF_FORMAT_LOST of each event at the end of the file, in LOST_SAMPLES without a
+// time: those count what PERF_RECORD_LOST has told already.
+func (r *Reader) emitLost(it *item) {
+	at := 0
+	if it.kind == recordLost {
+		// struct { u64 id; u64 lost; }
+		at = 8
+	}
+	if len(it.rec) < at+8 {
+		r.corrupt("")
+		return
+	}
+	n := binary.LittleEndian.Uint64(it.rec[at:])
+	if n == 0 || it.misc&miscLostBPF != 0 {
+		return
+	}
+	tr, _ := r.attrs[0].parseTrailer(it.rec)
+	l := perfpipe.Loss{Event: r.only(), CPU: tr.cpu, From: int64(it.time), To: int64(it.time), Count: n, Reason: perfpipe.LostRing}
+	if it.kind == recordLostSamples {
+		if it.time == 0 {
+			r.exact += n
+			return
+		}
+		l.Reason = perfpipe.LostSamples
+	} else {
+		r.lost += n
+	}
+	r.visit.Lost(l)
+}
