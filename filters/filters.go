@@ -1,0 +1,113 @@
+package filters
+
+import (
+	"sort"
+
+	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/filters/syntax"
+)
+
+// Options are how a filter is read.
+type Options struct {
+	// Functions resolves the names and addresses of .function; nil refuses them.
+	Functions Functions
+	// Arch chooses the system call numbers, "amd64" or "arm64"; "" is that of the
+	// machine the program runs on.
+	Arch string
+	// CPUs is the number of processors of the machine that recorded (nr_cpu_ids).
+	// It bounds CPUS{} under KernelCompat; 0 is 8192, the most a kernel knows.
+	CPUs int
+	// OnFault is the verdict on a record whose filter faults.
+	OnFault Verdict
+	// KernelCompat takes the kernel's language alone, and gives it exactly the
+	// kernel engine's meaning, quirks included.
+	KernelCompat bool
+}
+
+// Functions knows where the kernel's functions are.
+type Functions interface {
+	// ByName returns the address range [lo, hi) of the function.
+	ByName(name string) (lo, hi uint64, ok bool)
+	// ByAddr returns that of the function that holds addr.
+	ByAddr(addr uint64) (lo, hi uint64, ok bool)
+}
+
+// Program is a filter made ready for the records of one event. It is read-only
+// and may be used by several goroutines.
+type Program struct {
+	source  string
+	schema  *perfpipe.Schema
+	opts    Options
+	tree    syntax.Expr // nil for the kernel's language and for parts of a filter
+	root    *node
+	warns   []Warning
+	code    []instr
+	regs    int
+	strs    int
+	min     int  // length from which on no static field is cut off
+	simple  bool // only fused atoms: match runs it
+	onFault bool
+}
+
+// Compile reads src as a filter on the records of s. Its errors are *Error.
+func Compile(src string, s *perfpipe.Schema, o Options) (*Program, error) {
+	p := &Program{source: src, schema: s, opts: o, onFault: o.OnFault == Pass}
+	if o.KernelCompat {
+		root, kerr := parseKernel(src, s, o)
+		if kerr != nil {
+			return nil, joinErrors(src, s, []*Error{kerr})
+		}
+		p.root = root
+		return p, p.generate()
+	}
+	file, serr := syntax.Parse(src)
+	c := &checker{schema: s, opts: o}
+	if file.Expr != nil && (serr == nil || !serr.Lexical) {
+		p.root = c.cond(file.Expr)
+	}
+	if serr != nil {
+		c.errs = append(c.errs, fromSyntax(serr))
+	}
+	if err := joinErrors(src, s, c.errs); err != nil {
+		return nil, err
+	}
+	p.tree = file.Expr
+	sort.SliceStable(c.warns, func(i, j int) bool { return c.warns[i].Pos < c.warns[j].Pos })
+	p.warns = c.warns
+	return p, p.generate()
+}
+
+// Source returns the text that p was compiled from.
+func (p *Program) Source() string { return p.source }
+
+// Schema returns the event that p is for.
+func (p *Program) Schema() *perfpipe.Schema { return p.schema }
+
+// Warnings returns what p says that may not be meant, in the order of the text.
+func (p *Program) Warnings() []Warning { return p.warns }
+
+// Parsed returns the filter with parentheses that show how it was read; under
+// KernelCompat the source as it is.
+func (p *Program) Parsed() string {
+	if p.tree == nil {
+		return p.source
+	}
+	return syntax.PrintGrouped(p.tree)
+}
+
+// NeedsKernel reports whether p reads a string that only the kernel can
+// (.ustring, char *): Match then faults wherever it comes to it, and the filter
+// works only where [Program.Push] says it all.
+func (p *Program) NeedsKernel() bool { return needsKernel(p.root) }
+
+func needsKernel(n *node) bool {
+	if n.op == opKStr || n.op == opKernel && n.kstr.user {
+		return true
+	}
+	for _, k := range n.kids {
+		if needsKernel(k) {
+			return true
+		}
+	}
+	return false
+}
