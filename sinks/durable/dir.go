@@ -5,7 +5,7 @@ package durable
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -51,11 +51,14 @@ func NewDir(path string) (d *Dir, made bool, err error) {
 		return d, true, nil
 	}
 	names, err := d.f.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
 	if len(names) > 0 {
 		d.Close()
 		return nil, false, fmt.Errorf("create dataset %s: the folder is not empty (it holds %q): choose another one, or remove it first", path, names[0])
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && err.Error() != "EOF" {
+	if err != nil {
 		d.Close()
 		return nil, false, fmt.Errorf("read folder %s: %w", path, err)
 	}
@@ -74,16 +77,15 @@ func (d *Dir) sub(name, path string) (s *Dir, made bool, err error) {
 	if err != nil && err != unix.EEXIST {
 		return nil, false, fmt.Errorf("make folder %s: %w", path, hint(err))
 	}
-	made = err == nil
+	if made = err == nil; made {
+		// Before it is opened: the umask may have left no bit to open it by.
+		if err := unix.Fchmodat(fd, name, dirMode, 0); err != nil {
+			return nil, false, fmt.Errorf("set mode of folder %s: %w", path, err)
+		}
+	}
 	f, err := openDir(fd, name, path)
 	if err != nil {
 		return nil, false, err
-	}
-	if made {
-		if err := f.Chmod(dirMode); err != nil {
-			f.Close()
-			return nil, false, fmt.Errorf("set mode of folder %s: %w", path, err)
-		}
 	}
 	return &Dir{f: f, path: path}, made, nil
 }
