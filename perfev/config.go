@@ -75,3 +75,19 @@ func RoundRing(n, pageSize int) (int, error) {
 	pages := (n + pageSize - 1) / pageSize
 	return pageSize << bits.Len(uint(pages-1)), nil
 }
+
+// FilterError is a filter that the kernel did not take.
+type FilterError struct {
+	// Event is "system:name", Filter the text.
+	Event, Filter string
+	// Err is what the system call said.
+	Err error
+}
+
+// Error implements error.
+func (e *FilterError) Error() string {
+	return fmt.Sprintf("set filter of event %s: %q: %v", e.Event, e.Filter, e.Err)
+}
+
+// Unwrap returns what the system call said.
+func (e *FilterError) Unwrap() error { return e.Err }

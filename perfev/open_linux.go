@@ -212,7 +212,7 @@ func (s *Source) openEvents(threads []int) error {
 					continue
 				}
 				if err := sys.SetFilter(fd, ev.Filter); err != nil {
-					return fmt.Errorf("set filter of event %s on cpu %d: %q: %w", ev.Schema.Event(), c.cpu, ev.Filter, err)
+					return &FilterError{Event: ev.Schema.Event(), Filter: ev.Filter, Err: err}
 				}
 			}
 		}

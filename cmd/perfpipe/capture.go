@@ -23,6 +23,8 @@ type captureOptions struct {
 	// Quiet leaves out progress and the closing line, Verbose says what is opened,
 	// DryRun stops before anything is recorded or written.
 	Quiet, Verbose, DryRun bool
+	// Extra are outputs besides the capture's own.
+	Extra []collector.Output
 }
 
 // closing writes the last lines: what was written, where to, and what was lost.

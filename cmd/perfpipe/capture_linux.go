@@ -34,7 +34,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	}
 	defer func() { err = errors.Join(err, tfs.Close()) }()
-	plan, err := makePlan(c, tfs)
+	plan, err := makePlan(c, tfs, kernelFeatures())
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		}
 	}
 	cfg.Target = target
-	src, err := perfev.Open(cfg)
+	src, err := openSource(st, cfg, plan)
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if err != nil {
 		return err
 	}
+	outs = append(outs, o.Extra...)
 	ctx, watch := newWatch(ctx)
 	defer watch.stop()
 	if err := startSource(ctx, src, c); err != nil {
@@ -154,6 +155,25 @@ func launchStatus(err error) int {
 		return 127
 	}
 	return 126
+}
+
+// openSource opens the events. Where the kernel does not take a filter that was
+// made for it, which no kernel known does, the filters run in process: a failed
+// filter leaves an event unfiltered, never unrecorded.
+func openSource(st streams, cfg perfev.Config, plan []*planned) (*perfev.Source, error) {
+	src, err := perfev.Open(cfg)
+	var fe *perfev.FilterError
+	if !errors.As(err, &fe) {
+		return src, err
+	}
+	fmt.Fprintf(st.err, "perfpipe: %v; filters run in process instead\n", fe)
+	for i, p := range plan {
+		if err := p.unpush(); err != nil {
+			return nil, err
+		}
+		cfg.Events[i].Filter = ""
+	}
+	return perfev.Open(cfg)
 }
 
 // startSource turns the events on, after the delay where one is wanted.

@@ -20,7 +20,7 @@ func describe(st streams, plan []*planned, c *configs.Capture) {
 		case p.exact:
 			fmt.Fprintf(st.err, "  in the kernel: %s\n", p.push)
 		default:
-			fmt.Fprintf(st.err, "  in the kernel: %s\n  in process: the whole filter, on what the kernel lets through\n", p.push)
+			fmt.Fprintf(st.err, "  in the kernel: %s\n  in process: what that leaves open\n", p.push)
 		}
 	}
 	for _, o := range c.Outputs {

@@ -76,6 +76,7 @@ func keepOld(path string) error {
 
 // fillRun puts what the plan says about each event into a run.
 func fillRun(run *collector.Config, plan []*planned) {
+	run.FaultName = faultName
 	for _, p := range plan {
 		run.Filters = append(run.Filters, p.inProcess())
 		run.KeepEmpty = append(run.KeepEmpty, p.keepEmpty)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
+	"github.com/perfpipe/perfpipe/filters"
 )
 
 // planned is one event of a capture: its layout, its filters, and what of them the kernel does.
@@ -14,7 +17,7 @@ type planned struct {
 	schema *perfpipe.Schema
 	// progs are the filters of every selection that names the event; a record is
 	// wanted where any lets it through. It is empty where one has no filter.
-	progs []collector.Filter
+	progs []*filters.Program
 	// source is the filters' text, for metadata.
 	source string
 	// push is the text for the kernel, "" is none; exact where progs need not run after it.
@@ -23,6 +26,8 @@ type planned struct {
 	// keepEmpty: the event was named, not matched by a glob.
 	keepEmpty bool
 	all       bool // some selection has no filter
+	// rest are what is left of each of progs when the kernel had its part.
+	rest []*filters.Program
 }
 
 // schemas looks events up: tracefs does, and a recorded file.
@@ -32,7 +37,8 @@ type schemas interface {
 }
 
 // makePlan resolves the selections of c and compiles its filters.
-func makePlan(c *configs.Capture, from schemas) ([]*planned, error) {
+func makePlan(c *configs.Capture, from schemas, features filters.KernelFeatures) ([]*planned, error) {
+	opts := filterOptions(c)
 	var list []*planned
 	byName := make(map[string]*planned)
 	for _, sel := range c.Events {
@@ -40,6 +46,8 @@ func makePlan(c *configs.Capture, from schemas) ([]*planned, error) {
 		if err != nil {
 			return nil, usageError(err)
 		}
+		var bad []string
+		var badErr error
 		for _, name := range names {
 			p := byName[name]
 			if p == nil {
@@ -60,14 +68,132 @@ func makePlan(c *configs.Capture, from schemas) ([]*planned, error) {
 				p.all = true
 				continue
 			}
-			return nil, usageError(errors.New("filters come with the next change"))
+			prog, err := filters.Compile(sel.Filter, p.schema, withFunctions(opts, sel.Filter))
+			if err != nil {
+				bad = append(bad, name)
+				if badErr == nil {
+					badErr = err
+				}
+				continue
+			}
+			p.progs = append(p.progs, prog)
+			p.source = joinFilter(p.source, sel.Filter)
+		}
+		if badErr != nil {
+			return nil, usageError(filterError(badErr, bad, len(names)))
 		}
 	}
 	if len(list) == 0 {
 		return nil, usageError(errors.New("every event is taken away again"))
 	}
+	for _, p := range list {
+		if err := p.settle(features); err != nil {
+			return nil, usageError(err)
+		}
+	}
 	return list, nil
 }
 
-// inProcess are the filters that run on records.
-func (p *planned) inProcess() []collector.Filter { return p.progs }
+func filterOptions(c *configs.Capture) filters.Options {
+	o := filters.Options{KernelCompat: c.KernelCompat, CPUs: possibleCPUs()}
+	if c.OnFault == "pass" {
+		o.OnFault = filters.Pass
+	}
+	return o
+}
+
+func joinFilter(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return "(" + a + ") || (" + b + ")"
+}
+
+// filterError is the first event's error, and who else has it where only some do.
+func filterError(err error, bad []string, of int) error {
+	if of == 1 {
+		return err
+	}
+	const show = 5
+	names := bad
+	more := ""
+	if len(names) > show {
+		more = fmt.Sprintf(" and %d more", len(names)-show)
+		names = names[:show]
+	}
+	return fmt.Errorf("%w\nso it is with %d of the %d events of this -e: %s%s; has(FIELD) is true only where an event has the field, so that\nhas(FIELD) && ... serves all of them, or give those events a -e of their own", err, len(bad), of, strings.Join(names, ", "), more)
+}
+
+// settle decides what the kernel is given. Of several selections' filters the
+// kernel gets the alternatives, and none at all where one of them cannot be said.
+// The text of a single filter on an event that is asked for once is what it would be alone.
+func (p *planned) settle(features filters.KernelFeatures) error {
+	if p.all {
+		p.progs, p.source, p.exact = nil, "", true
+		return nil
+	}
+	var texts []string
+	p.exact = true
+	for _, prog := range p.progs {
+		push := prog.Push(features)
+		if push.Err != nil {
+			return fmt.Errorf("event %s: %w", p.schema.Event(), push.Err)
+		}
+		p.exact = p.exact && push.Exact
+		p.rest = append(p.rest, push.Rest)
+		texts = append(texts, push.Text)
+	}
+	if slices.Contains(texts, "") {
+		return p.unpush()
+	}
+	p.push = texts[0]
+	if len(texts) > 1 {
+		p.push = "(" + strings.Join(texts, ") || (") + ")"
+	}
+	if len(p.push) > maxPush {
+		return p.unpush()
+	}
+	return nil
+}
+
+// unpush leaves the whole filter to the process.
+func (p *planned) unpush() error {
+	p.push, p.exact, p.rest = "", false, nil
+	for _, prog := range p.progs {
+		if prog.NeedsKernel() {
+			return fmt.Errorf("event %s: the filter %q reads a string that only the kernel can (.ustring, char *), but not all of it can be given to the kernel; 'perfpipe explain' shows which part cannot", p.schema.Event(), prog.Source())
+		}
+	}
+	return nil
+}
+
+// maxPush is the longest text that the kernel takes: a page less the NUL.
+const maxPush = 4095
+
+// inProcess are the filters that run on records: none where the kernel does it
+// all, and what it left open where a single filter was given to it.
+func (p *planned) inProcess() []collector.Filter {
+	if p.exact {
+		return nil
+	}
+	var list []collector.Filter
+	for i, prog := range p.progs {
+		if p.push != "" && len(p.progs) == 1 && p.rest[i] != nil {
+			prog = p.rest[i]
+		}
+		list = append(list, decider{prog})
+	}
+	return list
+}
+
+// decider lets a program decide for the collector.
+type decider struct{ p *filters.Program }
+
+// Match implements [collector.Filter].
+func (v decider) Match(r *perfpipe.Record) (bool, uint8) {
+	ok, fault := v.p.Match(r)
+	return ok, uint8(fault)
+}
+
+// faultName is what the collector calls a fault.
+func faultName(f uint8) string { return filters.Fault(f).String() }

@@ -1,0 +1,226 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/perfpipe/perfpipe/internal/testpriv"
+)
+
+// perfRow is an event as perf script prints it.
+type perfRow struct {
+	values map[string]string
+	ns     int64
+	tid    int64
+	text   string
+}
+
+// perfScript reads the lines of perf script -F tid,cpu,time,event,trace --ns, by event and CPU.
+func perfScript(t *testing.T, out []byte) map[string]map[int][]perfRow {
+	t.Helper()
+	rows := make(map[string]map[int][]perfRow)
+	sc := bufio.NewScanner(bytes.NewReader(out))
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		// "32523 [000]  5902.213834795:   kmem:kmalloc: call_site=... ptr=0x..."
+		f := strings.SplitN(strings.Join(strings.Fields(sc.Text()), " "), " ", 5)
+		if len(f) < 4 {
+			continue
+		}
+		tid, err1 := strconv.ParseInt(f[0], 10, 64)
+		cpu, err2 := strconv.Atoi(strings.Trim(f[1], "[]"))
+		sec, ns, _ := strings.Cut(strings.TrimSuffix(f[2], ":"), ".")
+		s, err3 := strconv.ParseInt(sec, 10, 64)
+		n, err4 := strconv.ParseInt(ns, 10, 64)
+		for _, err := range []error{err1, err2, err3, err4} {
+			if err != nil {
+				t.Fatalf("perf script line %q: %v", sc.Text(), err)
+			}
+		}
+		event := strings.TrimSuffix(f[3], ":")
+		r := perfRow{tid: tid, ns: s*1e9 + n, text: sc.Text(), values: map[string]string{}}
+		if len(f) == 5 {
+			for _, word := range strings.Fields(strings.ReplaceAll(f[4], ": ", "=")) {
+				if k, v, ok := strings.Cut(strings.Trim(word, "[](),"), "="); ok {
+					if _, twice := r.values[k]; !twice {
+						r.values[k] = v
+					}
+				}
+			}
+		}
+		if rows[event] == nil {
+			rows[event] = make(map[int][]perfRow)
+		}
+		rows[event][cpu] = append(rows[event][cpu], r)
+	}
+	return rows
+}
+
+// hexFields are printed in hex without 0x.
+var hexFields = map[string]bool{"clone_flags": true, "sa_handler": true, "sa_flags": true}
+
+// differs says how our row differs from perf's, "" where it does not, and how
+// many fields were compared. perf prints some fields by name or by a formula;
+// those that it prints as a number or as text are compared.
+func differs(ours row, p perfRow) (string, int) {
+	if ours.num("tid") != p.tid {
+		return fmt.Sprintf("tid %d", ours.num("tid")), 0
+	}
+	compared := 0
+	for k, v := range p.values {
+		col := k
+		if _, ok := ours["args_"+k]; ok {
+			col = "args_" + k
+		} else if k == "cpu" || k == "pid" || k == "comm" {
+			continue // what is printed is no field: timer_start's cpu stands in its flags
+		}
+		switch o := ours[col].(type) {
+		case string:
+			compared++
+			if o != v {
+				return fmt.Sprintf("%s is %q, perf has %q", col, o, v), compared
+			}
+		case json.Number:
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil || hexFields[k] {
+				u, uerr := strconv.ParseUint(strings.TrimPrefix(v, "0x"), 16, 64)
+				if uerr != nil || !hexFields[k] && !strings.HasPrefix(v, "0x") {
+					continue // printed by name, or with a unit
+				}
+				n = int64(u)
+			}
+			// Of some wider arguments perf prints 32 bits.
+			if got := ours.num(col); got != n && uint64(uint32(got)) != uint64(n) {
+				return fmt.Sprintf("%s is %d, perf has %s", col, got, v), compared
+			}
+			compared++
+		}
+	}
+	return "", compared
+}
+
+// TestFidelity records the same events with perf and with perfpipe at the same
+// time: by event and CPU, every row of perf's must be ours, in the same order.
+func TestFidelity(t *testing.T) {
+	testpriv.Need(t)
+	perf := testpriv.NeedTool(t, "perf")
+	testpriv.Lock(t)
+	dir := t.TempDir()
+	data, out := filepath.Join(dir, "perf.data"), filepath.Join(dir, "d")
+	events := []string{"sched:sched_switch", "sched:sched_wakeup", "syscalls:sys_enter_openat", "irq:*", "timer:*", "kmem:*", "signal:*", "task:*"}
+	args := []string{"record", "--trace-self", "-m", "64M", "-a", "-o", out, "--format", "ndjson"}
+	pargs := []string{perf, "record", "-q", "-m", "32M", "-k", "CLOCK_MONOTONIC", "-a", "-o", data}
+	for _, e := range events {
+		args, pargs = append(args, "-e", e), append(pargs, "-e", e)
+	}
+	args = append(append(args, "--"), pargs...)
+	invoke(t, append(args, "--", "sh", "-c", "ls /etc; kill -0 $$; (sleep 0.1; :) & ls -R /usr/share/doc; wait")...).want(t, 0, "(0 lost)")
+
+	script := exec.Command(perf, "script", "-i", data, "-F", "tid,cpu,time,event,trace", "--ns")
+	text, err := script.Output()
+	if err != nil {
+		t.Fatalf("perf script: %v", err)
+	}
+	seen, compared := 0, 0
+	theirs := perfScript(t, text)
+	for event, cpus := range theirs {
+		rows := readRows(t, readFile(t, filepath.Join(out, strings.Replace(event, ":", ".", 1), "part-000000.ndjson")))
+		byCPU := make(map[int][]row)
+		for _, r := range rows {
+			cpu := int(r.num("cpu"))
+			byCPU[cpu] = append(byCPU[cpu], r)
+		}
+		for cpu, want := range cpus {
+			n, err := align(byCPU[cpu], want)
+			compared += n
+			seen += len(want)
+			if err != nil {
+				t.Errorf("%s on cpu %d: %v", event, cpu, err)
+			}
+		}
+	}
+	for _, e := range []string{"sched:sched_switch", "sched:sched_wakeup", "syscalls:sys_enter_openat", "irq:softirq_entry", "timer:hrtimer_start", "kmem:kmalloc", "signal:signal_generate", "task:task_newtask"} {
+		if len(theirs[e]) == 0 {
+			t.Errorf("perf saw no %s: the load is not what it should be", e)
+		}
+	}
+	t.Logf("%d rows of %d events, %d fields compared", seen, len(theirs), compared)
+	if seen == 0 || compared < 2*seen {
+		t.Errorf("compared %d fields of %d rows: too little", compared, seen)
+	}
+}
+
+// align finds perf's first row in ours, which began earlier and ended later, and
+// compares from there on, row by row. Each tool has its own event and takes its
+// own time of it, some microseconds apart.
+func align(ours []row, theirs []perfRow) (compared int, err error) {
+	const near = 500_000
+	at := -1
+	for i, r := range ours {
+		d := r.num("ts") - theirs[0].ns
+		if d > -near && d < near {
+			if diff, _ := differs(r, theirs[0]); diff == "" {
+				// Several may look the same: the one whose successor fits too.
+				if len(theirs) == 1 || i+1 < len(ours) && matches(ours[i+1:], theirs[1:], 3) {
+					at = i
+					break
+				}
+			}
+		}
+	}
+	if at < 0 {
+		return 0, fmt.Errorf("perf's first row is not among ours: %s", theirs[0].text)
+	}
+	moved := 0
+	for i, p := range theirs {
+		if at+i >= len(ours) {
+			return compared, fmt.Errorf("row %d of %d is missing: %s", i, len(theirs), p.text)
+		}
+		diff, n := differs(ours[at+i], p)
+		compared += n
+		if diff != "" && moved < 2+len(theirs)/100 && moveUp(ours[at+i:], p) {
+			// An interrupt's events came between perf's taking of the time and ours.
+			moved++
+			continue
+		}
+		if diff != "" {
+			return compared, fmt.Errorf("row %d of %d: %s: %s", i, len(theirs), diff, p.text)
+		}
+	}
+	return compared, nil
+}
+
+// moveUp brings the row that is p to the front, where it stands a little later.
+func moveUp(ours []row, p perfRow) bool {
+	const window, near = 100, 2_000_000
+	for j := 1; j < min(window, len(ours)); j++ {
+		if ours[j].num("ts")-ours[0].num("ts") > near {
+			return false
+		}
+		if diff, _ := differs(ours[j], p); diff == "" {
+			r := ours[j]
+			copy(ours[1:j+1], ours[:j])
+			ours[0] = r
+			return true
+		}
+	}
+	return false
+}
+
+func matches(ours []row, theirs []perfRow, n int) bool {
+	for i := range min(n, len(theirs), len(ours)) {
+		if diff, _ := differs(ours[i], theirs[i]); diff != "" {
+			return false
+		}
+	}
+	return true
+}
