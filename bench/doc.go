@@ -1,0 +1,12 @@
+// Command bench measures perfpipe against perf record on this machine and writes
+// what it finds into BENCHMARKS.md and, round by round, into bench/results.
+//
+//	go run ./bench            everything, about ten minutes, as root
+//	go run ./bench -smoke     a short run that shows that it works, and writes nothing
+//
+// The load is a loop of getppid on a processor of its own, in a process of its
+// own, which times itself. The recorder, perf or perfpipe, runs on another
+// processor, so that what the loop loses is what recording costs it and not the
+// recorder's time slices. Rounds are interleaved (untraced, perf, perfpipe,
+// untraced, ...), and figures are medians over them with their smallest and largest.
+package main

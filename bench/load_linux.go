@@ -1,0 +1,65 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// loadCommand is the first argument that makes this program the load.
+const loadCommand = "load"
+
+// chunk is how many calls are timed together: some milliseconds, so that a chunk
+// which another task interrupted stands out from the others.
+const chunk = 10_000
+
+// runLoad calls getppid in a loop on one processor, so many times or for so long,
+// and prints a Load as JSON.
+func runLoad(args []string, out io.Writer) error {
+	fl := flag.NewFlagSet(loadCommand, flag.ContinueOnError)
+	cpu := fl.Int("cpu", 1, "processor")
+	calls := fl.Int("calls", 0, "number of calls, in whole chunks")
+	length := fl.Duration("duration", 0, "go on until then instead")
+	if err := fl.Parse(args); err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	debug.SetGCPercent(-1)
+	var set unix.CPUSet
+	set.Set(*cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("pin to processor %d: %w", *cpu, err)
+	}
+	times := make([]float64, 0, 1<<16)
+	l := Load{}
+	begin := time.Now()
+	for {
+		if *length > 0 && time.Since(begin) >= *length || *length == 0 && l.Calls >= *calls {
+			break
+		}
+		at := time.Now()
+		for range chunk {
+			_, _, _ = unix.RawSyscall(unix.SYS_GETPPID, 0, 0, 0)
+		}
+		took := time.Since(at)
+		l.Calls += chunk
+		if len(times) < cap(times) {
+			times = append(times, float64(took)/chunk)
+		}
+	}
+	if l.Calls > 0 {
+		l.MeanNS = float64(time.Since(begin)) / float64(l.Calls)
+		slices.Sort(times)
+		l.NS = times[len(times)/2]
+	}
+	return json.NewEncoder(out).Encode(l)
+}
