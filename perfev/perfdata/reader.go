@@ -54,8 +54,10 @@ type Reader struct {
 	// pidAt is where common_pid stands in each schema's data, -1 where it does not.
 	pidAt []int
 
+	from  io.ReaderAt
 	in    *bufio.Reader
 	pos   uint64 // of the next record in the file
+	start uint64 // start and end of the data section
 	end   uint64
 	queue queue
 	tasks *tasks.Table
@@ -103,7 +105,7 @@ func New(f io.ReaderAt, size int64) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{pos: h.data.offset, end: h.data.offset + h.data.size}
+	r := &Reader{from: f, pos: h.data.offset, start: h.data.offset, end: h.data.offset + h.data.size}
 	if r.attrs, err = readAttrs(file, h); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,104 @@
+package perfdata
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/tracefs"
+)
+
+// Events returns "system:name" of every tracepoint of the recording, sorted.
+func (r *Reader) Events() []string {
+	var list []string
+	for _, s := range r.schemas {
+		list = append(list, s.Event())
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Select chooses among the recording's events as tracefs.FS.Select does among the kernel's.
+func (r *Reader) Select(patterns, exclude []string) ([]string, error) {
+	return tracefs.Select(r.Events(), patterns, exclude)
+}
+
+// SchemaOf returns the schema of "system:name", or a *tracefs.UnknownEventError.
+func (r *Reader) SchemaOf(event string) (*perfpipe.Schema, error) {
+	for _, s := range r.schemas {
+		if s.Event() == event {
+			return s, nil
+		}
+	}
+	return nil, &tracefs.UnknownEventError{Event: event, Nearest: tracefs.Nearest(event, r.Events())}
+}
+
+// Only leaves out all events but these, and puts Schemas into their order. It is
+// called before the first Read, at most once.
+func (r *Reader) Only(events []string) error {
+	old := r.schemas
+	at := make([]int32, len(old))
+	for i := range at {
+		at[i] = -1
+	}
+	var schemas []*perfpipe.Schema
+	var pidAt []int
+	for _, name := range events {
+		i := slices.IndexFunc(old, func(s *perfpipe.Schema) bool { return s.Event() == name })
+		if i < 0 {
+			return &tracefs.UnknownEventError{Event: name, Nearest: tracefs.Nearest(name, r.Events())}
+		}
+		if at[i] >= 0 {
+			return fmt.Errorf("select events: %s is named twice", name)
+		}
+		at[i] = int32(len(schemas))
+		schemas, pidAt = append(schemas, old[i]), append(pidAt, r.pidAt[i])
+	}
+	for i, e := range r.events {
+		if e >= 0 {
+			r.events[i] = at[e]
+		}
+	}
+	r.schemas, r.pidAt = schemas, pidAt
+	return nil
+}
+
+// Last returns the greatest time of a sample, 0 without one, up to the first
+// damage. It reads the whole file, and does not move what Read reads.
+func (r *Reader) Last() int64 {
+	in := bufio.NewReaderSize(io.NewSectionReader(r.from, int64(r.start), int64(r.end-r.start)), 1<<20)
+	last := uint64(0)
+	for {
+		head, err := in.Peek(recordHeader)
+		if err != nil {
+			break
+		}
+		size := int(binary.LittleEndian.Uint16(head[6:]))
+		rec, err := in.Peek(size)
+		if err != nil || size < recordHeader {
+			break
+		}
+		kind := binary.LittleEndian.Uint32(rec)
+		body := rec[recordHeader:]
+		skip := int64(size)
+		switch {
+		case kind == recordSample:
+			if n, ok := r.sampleAttr(body); ok {
+				if s, ok := r.attrs[n].parseSample(body); ok && s.time <= 1<<63-1 {
+					last = max(last, s.time)
+				}
+			}
+		case kind == recordAuxtrace && len(body) >= 8:
+			if n := binary.LittleEndian.Uint64(body); n < r.end {
+				skip += int64(n)
+			}
+		}
+		if _, err := io.CopyN(io.Discard, in, skip); err != nil {
+			break
+		}
+	}
+	return int64(last)
+}
