@@ -12,18 +12,23 @@ import (
 	"github.com/perfpipe/perfpipe/sinks"
 )
 
-// openOutputs opens the sinks of c; those opened are closed when one fails.
+// openOutputs opens the sinks of c for what is recorded here and now; those opened
+// are closed when one fails.
 func openOutputs(st streams, c *configs.Capture, plan []*planned, start perfpipe.Clock) ([]collector.Output, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	r := sinks.Run{
-		Stdout: st.out, Host: host, Kernel: kernelRelease(), Version: versionString(), Command: os.Args,
-		Start: start, MaxFiles: c.Rotate.MaxFiles,
-		Rotate: c.Rotate.Size > 0 || c.Rotate.Every > 0 || c.Rotate.OnSignal,
-		Memory: outputMemory / int64(max(1, len(c.Outputs))),
-	}
+	return openSinks(c, plan, sinks.Run{Stdout: st.out, Host: host, Kernel: kernelRelease(), Start: start})
+}
+
+// openSinks opens the sinks of c. r says where and when the events happened; the
+// rest of it is filled in here.
+func openSinks(c *configs.Capture, plan []*planned, r sinks.Run) ([]collector.Output, error) {
+	r.Version, r.Command = versionString(), os.Args
+	r.MaxFiles = c.Rotate.MaxFiles
+	r.Rotate = c.Rotate.Size > 0 || c.Rotate.Every > 0 || c.Rotate.OnSignal
+	r.Memory = outputMemory / int64(max(1, len(c.Outputs)))
 	for _, p := range plan {
 		r.Events = append(r.Events, sinks.Event{
 			Event: p.schema.Event(), Table: collector.TableName(p.schema), Filter: p.source, FormatSHA256: p.schema.FormatSHA256,
