@@ -71,10 +71,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func newRoot(st streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "perfpipe",
-		Short:         "record kernel events straight into tables",
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Use:               "perfpipe",
+		Short:             "record kernel events straight into tables",
+		Long:              rootHelp,
+		Example:           rootExample,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		SilenceErrors:     true,
+		SilenceUsage:      true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError(fmt.Errorf("%w\nsee '%s --help'", err, c.CommandPath()))
@@ -82,8 +85,14 @@ func newRoot(st streams) *cobra.Command {
 	// One line a command; each is a file of its own.
 	root.AddCommand(
 		newCat(st),
+		newCheck(st),
+		newCompletion(st),
+		newDoctor(st),
+		newList(st),
 		newRecord(st),
+		newRun(st),
 		newVersion(st),
 	)
+	addEventCompletion(root)
 	return root
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestEventWords(t *testing.T) {
+	events := []string{"irq:irq_handler_entry", "irq:irq_handler_exit", "sched:sched_switch", "sched:sched_wakeup"}
+	for _, tt := range []struct {
+		word    string
+		want    []string
+		noSpace bool
+	}{
+		{"", []string{"irq:", "sched:"}, true},
+		{"i", []string{"irq:"}, true},
+		{"irq:", []string{"irq:irq_handler_entry", "irq:irq_handler_exit", "irq:*"}, false},
+		{"sched:sched_s", []string{"sched:sched_switch"}, false},
+		{"irq:*,sched:sched_w", []string{"irq:*,sched:sched_wakeup"}, false},
+		{"irq:*,!sc", []string{"irq:*,!sched:"}, true},
+		{"tracepoint:sched:sched_w", []string{"tracepoint:sched:sched_wakeup"}, false},
+		{"x", nil, true},
+	} {
+		got, directive := eventWords(events, tt.word)
+		if !slices.Equal(got, tt.want) || directive&cobra.ShellCompDirectiveNoSpace != 0 != tt.noSpace || directive&cobra.ShellCompDirectiveNoFileComp == 0 {
+			t.Errorf("eventWords(%q) = %q, %d, want %q, no space %v", tt.word, got, directive, tt.want, tt.noSpace)
+		}
+	}
+}
+
+func TestCompletionScripts(t *testing.T) {
+	for shell, want := range map[string]string{"bash": "__start_perfpipe", "zsh": "#compdef perfpipe", "fish": "complete -c perfpipe"} {
+		out, errs, status := runHere(t, "completion", shell)
+		if status != exitOK || !strings.Contains(out, want) || errs != "" {
+			t.Errorf("completion %s: status %d, %d bytes, stderr %q; want %q in it", shell, status, len(out), errs, want)
+		}
+	}
+	if out, errs, status := runHere(t, "completion", "csh"); status != exitUsage || out != "" || !strings.Contains(errs, "bash, zsh, fish") {
+		t.Errorf("completion csh: got %d, %q, %q", status, out, errs)
+	}
+	if _, _, status := runHere(t, "completion"); status != exitUsage {
+		t.Errorf("completion: got %d, want %d", status, exitUsage)
+	}
+}
+
+func TestCompletionOfJobFiles(t *testing.T) {
+	for _, command := range []string{"run", "check"} {
+		out, _, status := runHere(t, "__complete", command, "")
+		if want := "yaml\nyml\n:8\n"; status != exitOK || out != want {
+			t.Errorf("__complete %s: got %d, %q, want %q", command, status, out, want)
+		}
+	}
+}
