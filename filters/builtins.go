@@ -305,7 +305,7 @@ func (c *checker) stringCall(x *syntax.Call, f *Function) *node {
 			return nil
 		}
 		if n.typ != tStr {
-			return c.errorf(a, rankKernel, stringHint(a), "%s() needs a string, this is a %s", f.Name, n.typ)
+			return c.errorf(a, rankKernel, stringHint(a), "%s() needs a string, this is %s", f.Name, article(n.typ))
 		}
 		kids = append(kids, n)
 	}

@@ -77,7 +77,7 @@ func (c *checker) cond1(x syntax.Expr) *node {
 		case tMask:
 			hint = "compare it: & CPUS{0-3}"
 		}
-		return c.errorf(x, rankKernel, hint, "a %s is no condition", n.typ)
+		return c.errorf(x, rankKernel, hint, "%s is no condition", article(n.typ))
 	}
 	return truth(n)
 }
@@ -178,6 +178,10 @@ func decidedByHas(x syntax.Expr) bool {
 func (c *checker) ternary(x *syntax.Cond, asCond bool) *node {
 	i := c.cond(x.If)
 	kid := func(y syntax.Expr) *node {
+		// x ? 1 : 0 says true and false in C's way.
+		if num, ok := syntax.Bare(y).(*syntax.Number); ok && num.OK && asCond {
+			return boolNode(num.Value != 0)
+		}
 		if asCond {
 			return c.cond(y)
 		}
@@ -311,7 +315,7 @@ func (c *checker) unary(x *syntax.Unary, near *perfpipe.Field) *node {
 		return constNode(-num.Value, tInt)
 	}
 	n := c.value(x.X, near)
-	if n = c.needInt(x.X, n, x.Op.String()); n == nil {
+	if n = c.needInt(x, n, x.Op.String()); n == nil {
 		return nil
 	}
 	t := n.typ
@@ -343,7 +347,7 @@ func (c *checker) needInt(x syntax.Expr, n *node, what string) *node {
 	case tStr:
 		hint = "strlen(s) is its length"
 	}
-	return c.errorf(x, rankKernel, hint, "%s needs an integer, this is a %s", what, n.typ)
+	return c.errorf(x, rankKernel, hint, "%s needs an integer, this is %s", what, article(n.typ))
 }
 
 // isComparison and isBits tell the two rungs of C's ladder that C got wrong.
@@ -361,12 +365,29 @@ func mixed(x *syntax.Binary) (at int, first, second syntax.Kind, ok bool) {
 		if !is || !(isComparison(b.Op) && (isComparison(x.Op) || isBits(x.Op)) || isBits(b.Op) && isComparison(x.Op)) {
 			continue
 		}
-		if b.OpAt > x.OpAt {
+		if b.OpAt > x.OpAt && !isCondition(x.X) {
 			return b.OpAt, x.Op, b.Op, true
+		}
+		if b.OpAt > x.OpAt {
+			return x.OpAt, b.Op, x.Op, true
 		}
 		return x.OpAt, b.Op, x.Op, true
 	}
 	return 0, 0, 0, false
+}
+
+// isCondition reports whether x is a condition in parentheses.
+func isCondition(x syntax.Expr) bool {
+	if _, ok := x.(*syntax.Paren); !ok {
+		return false
+	}
+	switch x := syntax.Bare(x).(type) {
+	case *syntax.Binary:
+		return isComparison(x.Op) || x.Op == syntax.AndAnd || x.Op == syntax.OrOr
+	case *syntax.Unary:
+		return x.Op == syntax.Not
+	}
+	return false
 }
 
 func (c *checker) binary(x *syntax.Binary, near *perfpipe.Field) *node {
@@ -571,7 +592,7 @@ func (c *checker) cast(x *syntax.Cast, near *perfpipe.Field) *node {
 		if n.typ == tStr {
 			return n
 		}
-		return c.errorf(x, rankKernel, "", "a %s cannot be made a string", n.typ)
+		return c.errorf(x, rankKernel, "", "%s cannot be made a string", article(n.typ))
 	}
 	if n = c.needInt(x.X, n, "the cast"); n == nil {
 		return nil

@@ -33,7 +33,7 @@ func (c *checker) comparison(x *syntax.Binary) *node {
 		// char * of the kernel: the kernel follows it, we cannot.
 		return c.kernelOnly(x, &node{op: opKStr, typ: tKStr, fld: a.fld, faults: true}, b)
 	case a.typ == tStr || a.typ == tKStr:
-		return c.errorf(x.Y, rankKernel, stringHint(x.Y), "expected a string here, as %s is one; this is a %s", short(syntax.Print(x.X)), b.typ)
+		return c.errorf(x.Y, rankKernel, stringHint(x.Y), "expected a string here, as %s is one; this is %s", short(syntax.Print(x.X)), article(b.typ))
 	case b.typ == tStr || b.typ == tKStr:
 		return c.errorf(x.Y, rankKernel, "", "expected an integer here: %s is a %s", short(syntax.Print(x.X)), a.typ)
 	case x.Op == syntax.Tilde:

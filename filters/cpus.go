@@ -99,7 +99,7 @@ func (c *checker) cpus(x *syntax.Binary) *node {
 	case a.typ == tStr:
 		return c.errorf(l, rankKernel, "", "expected a string here, as %s is one", short(syntax.Print(x.X)))
 	case a.typ == tArray || a.typ == tStack || a.typ == tFunc:
-		return c.errorf(x.X, rankStrict, "", "CPUS{} goes with a processor's number or a cpumask, this is a %s (the kernel takes it, and finds it false)", a.typ)
+		return c.errorf(x.X, rankStrict, "", "CPUS{} goes with a processor's number or a cpumask, this is %s (the kernel takes it, and finds it false)", article(a.typ))
 	}
 	if x.Op == syntax.And {
 		return clipIn(a, list)

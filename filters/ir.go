@@ -31,6 +31,14 @@ func (t typ) String() string {
 	return [...]string{"nothing", "bool", "s64", "u64", "string", "cpumask", "array", "stack trace", "string behind a pointer", "kernel function"}[t]
 }
 
+// article returns the type with its article.
+func article(t typ) string {
+	if t == tInt || t == tArray {
+		return "an " + t.String()
+	}
+	return "a " + t.String()
+}
+
 func (t typ) integer() bool { return t == tInt || t == tUint || t == tBool }
 
 // op is what a node does with its kids.

@@ -297,7 +297,7 @@ func (c *checker) index(x *syntax.Index) *node {
 		return nil
 	}
 	if a.typ != tArray && a.op != opStrField {
-		return c.errorf(x.X, rankKernel, "", "only arrays and strings of the record have elements, this is a %s", a.typ)
+		return c.errorf(x.X, rankKernel, "", "only arrays and strings of the record have elements, this is %s", article(a.typ))
 	}
 	if i = c.needInt(x.I, i, "the index"); i == nil {
 		return nil

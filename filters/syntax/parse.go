@@ -270,11 +270,18 @@ func (p *parser) binary(min int) Expr {
 		if prec < min {
 			return x
 		}
+		if b, ok := x.(*Binary); ok && isComparison(op.Kind) && isComparison(b.Op) {
+			p.fail(op, "join two comparisons with &&", "a comparison behind a comparison")
+			return &Partial{X: x}
+		}
 		p.next()
 		var y Expr
-		if op.Kind == In {
+		switch op.Kind {
+		case In:
 			y = p.set(op)
-		} else {
+		case Tilde:
+			y = p.unary()
+		default:
 			y = p.binary(prec + 1)
 		}
 		if y == nil || p.err != nil {
@@ -287,6 +294,8 @@ func (p *parser) binary(min int) Expr {
 	}
 	return x
 }
+
+func isComparison(k Kind) bool { return precedence(k) == 4 || precedence(k) == 5 }
 
 // set = "{" elem { "," elem } "}"; elem = cond [ ".." cond ]
 func (p *parser) set(in Token) Expr {
@@ -343,6 +352,12 @@ func (p *parser) unary() Expr {
 		if x := p.unary(); x != nil {
 			return &Cast{At: t.Pos, Type: name, X: x}
 		}
+		return nil
+	}
+	switch p.tok().Kind {
+	case Name, Num, Text, CText, CPUs, Dollar, LParen, Minus, Tilde:
+	default:
+		p.fail(t, "", "%s without an operand behind it", t.Kind)
 		return nil
 	}
 	if x := p.unary(); x != nil {
