@@ -14,8 +14,11 @@ type messages struct {
 	rows    int64
 }
 
-// headerRecordBatch is MessageHeader.RecordBatch (Message.fbs).
-const headerRecordBatch = 3
+// MessageHeader of Message.fbs.
+const (
+	headerSchema      = 1
+	headerRecordBatch = 3
+)
 
 // walk goes over the encapsulated messages between two offsets: a marker of four
 // 0xff, the length of the metadata, the metadata (a flatbuffer), the body. It reads
@@ -92,21 +95,24 @@ func readHeader(b []byte) (h header, err error) {
 	if h.body, ok = int64Field(b, int64(root), 3); !ok {
 		return h, errHeader
 	}
-	if h.kind != headerRecordBatch {
-		return h, nil
-	}
 	at, ok := field(b, int64(root), 2)
-	if !ok || at == 0 {
-		return h, errHeader
-	}
-	off, ok := u32(b, at)
 	if !ok {
 		return h, errHeader
 	}
-	if h.rows, ok = int64Field(b, at+int64(off), 0); !ok {
+	table, ok := deref(b, at)
+	switch {
+	case !ok:
+		return h, errHeader
+	case h.kind == headerSchema:
+		left := maxFields
+		return h, checkFields(b, table, 1, 2, &left, 3)
+	case h.kind != headerRecordBatch:
+		return h, fmt.Errorf("it is of kind %d, which perfpipe does not write", h.kind)
+	}
+	if h.rows, ok = int64Field(b, table, 0); !ok {
 		return h, errHeader
 	}
-	return h, nil
+	return h, checkBuffers(b, table, h.body)
 }
 
 func u32(b []byte, at int64) (uint32, bool) {
@@ -157,4 +163,80 @@ func int64Field(b []byte, table int64, number int) (v int64, ok bool) {
 		return 0, false
 	}
 	return int64(binary.LittleEndian.Uint64(b[at:])), true
+}
+
+// deref follows the offset that stands at at.
+func deref(b []byte, at int64) (int64, bool) {
+	off, ok := u32(b, at)
+	if !ok || at == 0 || at+int64(off) >= int64(len(b)) {
+		return 0, false
+	}
+	return at + int64(off), true
+}
+
+// vector returns where the elements of a table's vector begin and how many there
+// are; they are checked to lie within b. A vector that is left out has none.
+func vector(b []byte, table int64, number int, width int64) (at, n int64, ok bool) {
+	at, ok = field(b, table, number)
+	if !ok || at == 0 {
+		return 0, 0, ok
+	}
+	at, ok = deref(b, at)
+	if !ok {
+		return 0, 0, false
+	}
+	count, ok := u32(b, at)
+	if !ok || int64(count)*width > int64(len(b))-at-4 {
+		return 0, 0, false
+	}
+	return at + 4, int64(count), true
+}
+
+// maxFields bounds the fields of a schema: a damaged one can refer to the same
+// bytes over and over.
+const maxFields = 100_000
+
+// checkFields goes over the fields in the vector with that number of a table (of
+// Schema, or the children of a Field), and over the metadata, to the given depth:
+// Arrow's reader makes room for as many as a vector's length says.
+func checkFields(b []byte, table int64, number, metadata int, left *int, depth int) error {
+	if _, _, ok := vector(b, table, metadata, 4); !ok {
+		return errHeader
+	}
+	at, n, ok := vector(b, table, number, 4)
+	if !ok || n > 0 && depth == 0 {
+		return errHeader
+	}
+	for i := range n {
+		if *left--; *left < 0 {
+			return errHeader
+		}
+		f, ok := deref(b, at+4*i)
+		if !ok {
+			return errHeader
+		}
+		if err := checkFields(b, f, 5, 6, left, depth-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkBuffers checks that a record batch's buffers lie in its body.
+func checkBuffers(b []byte, table, body int64) error {
+	if _, _, ok := vector(b, table, 1, 16); !ok { // struct FieldNode
+		return errHeader
+	}
+	at, n, ok := vector(b, table, 2, 16) // struct Buffer: offset, length
+	if !ok {
+		return errHeader
+	}
+	for i := range n {
+		off := int64(binary.LittleEndian.Uint64(b[at+16*i:]))
+		size := int64(binary.LittleEndian.Uint64(b[at+16*i+8:]))
+		if off < 0 || size < 0 || off > body || size > body-off {
+			return errors.New("a buffer lies outside its body")
+		}
+	}
+	return nil
 }

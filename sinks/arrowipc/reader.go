@@ -106,7 +106,7 @@ func NewStreamReader(r io.Reader) (*Reader, error) {
 
 func newReader(r io.Reader) (_ *Reader, err error) {
 	defer rescue(&err)
-	s, err := ipc.NewReader(r, ipc.WithAllocator(memory.NewGoAllocator()))
+	s, err := ipc.NewReader(r, ipc.WithAllocator(bounded{memory.NewGoAllocator()}))
 	if err != nil {
 		return nil, fmt.Errorf("read Arrow data: %w", err)
 	}
@@ -196,4 +196,28 @@ func RowCount(r io.ReaderAt, size int64, layout Layout) (n int64, err error) {
 		}
 	}
 	return m.rows, nil
+}
+
+// maxBuffer bounds one buffer of a batch, decompressed: batches of ours stay below
+// a few megabytes, and only damaged data claims more.
+const maxBuffer = 512 << 20
+
+// bounded is an allocator that refuses, by a panic that is rescued here, what no
+// file of ours needs.
+type bounded struct{ memory.Allocator }
+
+func (a bounded) Allocate(n int) []byte {
+	refuse(n)
+	return a.Allocator.Allocate(n)
+}
+
+func (a bounded) Reallocate(n int, b []byte) []byte {
+	refuse(n)
+	return a.Allocator.Reallocate(n, b)
+}
+
+func refuse(n int) {
+	if n < 0 || n > maxBuffer {
+		panic(fmt.Sprintf("a buffer of %d bytes", n))
+	}
 }
