@@ -28,6 +28,10 @@ type Event struct {
 	// Filter is in the kernel's language, "" is none. It must be text that
 	// perfpipe made itself: the kernel takes some broken filters without a word.
 	Filter string
+	// Optional events are left out where the kernel refuses them alone: some, such
+	// as irq_vectors:irq_work_exit, may not be sampled (TRACE_EVENT_PERF_PERM),
+	// because taking a sample would fire them again. See [Source.LeftOut].
+	Optional bool
 }
 
 // Target is whose events are taken: those of PIDs and TIDs, or of every task where both are empty.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/elastic/go-perf"
 	"golang.org/x/sys/unix"
@@ -23,7 +24,7 @@ func Open(cfg Config) (*Source, error) {
 	if len(cfg.Events) == 0 {
 		return nil, errors.New("open events: none are named")
 	}
-	s := &Source{cfg: cfg, wake: -1, exact: true, self: int32(os.Getpid())}
+	s := &Source{cfg: cfg, wake: -1, leftOut: make(map[int]bool), exact: true, self: int32(os.Getpid())}
 	if err := s.index(); err != nil {
 		return nil, err
 	}
@@ -196,6 +197,12 @@ func (s *Source) openEvents(threads []int) error {
 				if perTask && errors.Is(err, unix.ESRCH) {
 					continue // the thread ended in the meantime
 				}
+				if refused := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES); refused && ev.Optional {
+					s.leftOut[ei] = true
+					break
+				} else if refused && os.Geteuid() == 0 {
+					return fmt.Errorf("open event %s on cpu %d: %w: the kernel lets nobody sample this event, as taking a sample would fire it again", ev.Schema.Event(), c.cpu, stripped(err))
+				}
 				if err != nil {
 					return openError("event "+ev.Schema.Event(), c.cpu, err)
 				}
@@ -217,10 +224,27 @@ func (s *Source) openEvents(threads []int) error {
 			}
 		}
 	}
+	if len(s.leftOut) == len(s.cfg.Events) {
+		return fmt.Errorf("open events: the kernel lets nobody sample any of them, as taking a sample would fire them again: %s", strings.Join(s.LeftOut(), ", "))
+	}
 	if perTask && len(opened) == 0 {
 		return fmt.Errorf("open events: none of the %d threads to be recorded is alive any more", len(threads))
 	}
 	return nil
+}
+
+// stripped is err without its kind, so that it is not taken for a missing privilege.
+func stripped(err error) error { return errors.New(err.Error()) }
+
+// LeftOut names the optional events that the kernel does not let be sampled.
+func (s *Source) LeftOut() []string {
+	var names []string
+	for i, sc := range s.schemas {
+		if s.leftOut[i] {
+			names = append(names, sc.Event())
+		}
+	}
+	return names
 }
 
 // perfEventOpen opens attr, without PERF_FORMAT_LOST where the kernel does not

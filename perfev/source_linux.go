@@ -46,6 +46,8 @@ type Source struct {
 	rec    perfpipe.Record
 	// pidOff is where common_pid stands in every event's raw data.
 	pidOff, self int32
+	// leftOut are the events that the kernel refused.
+	leftOut map[int]bool
 
 	// stopping and enabling are asked for by other goroutines.
 	stopping, enabling atomic.Bool

@@ -51,7 +51,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 
 	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period}
 	for _, p := range plan {
-		cfg.Events = append(cfg.Events, perfev.Event{Schema: p.schema, Filter: p.push})
+		cfg.Events = append(cfg.Events, perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty})
 	}
 	var child *command
 	released := false
@@ -75,6 +75,10 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
+
+	if left := src.LeftOut(); len(left) > 0 {
+		fmt.Fprintf(st.err, "perfpipe %s: left out, as the kernel lets nobody sample them: %s\n", o.Command, strings.Join(left, ", "))
+	}
 
 	start := perfev.ReadClock("start")
 	outs, err := openOutputs(st, c, plan, start)
