@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
@@ -175,10 +176,12 @@ func checkLevel(d Defaults) error {
 
 // readDefaults returns the values of one file, none where there is no such file.
 func readDefaults(path string) (map[string]any, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	// A folder that may not be entered (the home of who called sudo) has no say.
+	// It answers before the open, so that a file that is there but closed is an error.
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read defaults: %w", err)
 	}

@@ -94,6 +94,16 @@ func TestLoadDefaultsTrust(t *testing.T) {
 	}
 }
 
+func TestLoadDefaultsNotAFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := LoadDefaults([]string{file, filepath.Join(file, "x"), "/nonexistent"}); err != nil || got != (Defaults{}) {
+		t.Errorf("got %+v, %v, want none", got, err)
+	}
+}
+
 func TestDefaultsApply(t *testing.T) {
 	d := Defaults{Output: "o", Compression: "gzip", Level: 5, RingBytes: 1 << 20, OnFault: "pass", Types: "portable"}
 	for _, tt := range []struct {

@@ -86,7 +86,7 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 	d.mapping(n, "a job", d.jobKeys(c, &at), nil)
 	switch {
 	case n.Kind != yaml.MappingNode:
-	case at.events == nil && !nullKey(n, "events"):
+	case at.events == nil && !mentions(n, "events"):
 		d.fail(n, "the job has no events; add: events: [\"sched:*\"]")
 	case at.events != nil && len(d.faults) == before:
 		taken := false
@@ -108,10 +108,11 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 	return n
 }
 
-// nullKey reports whether the mapping has the key, which then was reported already.
-func nullKey(n *yaml.Node, name string) bool {
+// mentions reports whether the mapping has the key, or one that was meant to be it:
+// then there is a fault already.
+func mentions(n *yaml.Node, name string) bool {
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
+		if k := n.Content[i].Value; k == name || nearest(k, []string{name}) != "" {
 			return true
 		}
 	}
@@ -140,7 +141,7 @@ func (d *decoder) events(n *yaml.Node, c *Capture, at *jobNodes) {
 				}
 			}},
 		}, nil)
-		if !named && !nullKey(e, "event") {
+		if !named && !mentions(e, "event") {
 			d.fail(e, "this entry of events names no event; add: event: 'system:name'")
 			return
 		}
@@ -338,7 +339,7 @@ func (d *decoder) output(n *yaml.Node) (o Output, path *yaml.Node, ok bool) {
 			}
 		}},
 	}, nil)
-	if path == nil && !nullKey(n, "path") {
+	if path == nil && !mentions(n, "path") {
 		d.fail(n, "this output has no path; add: path: FILE, FOLDER or -")
 	}
 	if o.Level > 0 {

@@ -154,11 +154,12 @@ func TestFaults(t *testing.T) {
 		{"only a comment", "# nothing\n\n", `job.yaml:1:1: the file is empty; the least is: {events: ["sched:*"], duration: 10s}`},
 		{"only a marker", "---\n", `job.yaml:2:1: the file is empty; the least is: {events: ["sched:*"], duration: 10s}`},
 		{"unknown key, near", "evnets: [a:b]\nevents: a:b", `job.yaml:1:1: unknown key "evnets"; did you mean "events"?`},
+		{"the one key that is needed, misspelt", "evnets: [a:b]", `job.yaml:1:1: unknown key "evnets"; did you mean "events"?`},
+		{"an entry without an event", "events: [{filter: x}]", `job.yaml:1:10: this entry of events names no event; add: event: 'system:name'`},
 		{"unknown key, far", "events: [{event: a:b, colour: red}]", `job.yaml:1:23: unknown key "colour"; an entry of events has event, filter`},
 		{"all at once", "name: 'a b'\nevents:\n  - schedswitch\n  - {evnt: a:b}\nduration: 10\ntarget:\n  pids: [0, x]\nring: 64\n", `
 job.yaml:1:7: the name "a b" must be letters, digits and . _ -, at most 64, the first a letter or digit
 job.yaml:3:5: event: "schedswitch" has no system; events are named system:name, such as sched:sched_switch or 'irq:*'
-job.yaml:4:5: this entry of events names no event; add: event: 'system:name'
 job.yaml:4:6: unknown key "evnt"; did you mean "event"?
 job.yaml:5:11: duration: the time 10 has no unit: write 10s, 10ms or 10m (minutes)
 job.yaml:7:10: pids: 0 is not within 1 to 2147483647

@@ -112,10 +112,16 @@ func writeReportJSON(w io.Writer, r report) error {
 func writeReport(w io.Writer, r report) error {
 	var b strings.Builder
 	var lacks []string
+	told := map[string]string{}
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "%-8s%-18s%s\n", f.State, f.Name, f.Value)
-		if f.Fix != "" {
+		switch first, again := told[f.Fix]; {
+		case f.Fix == "":
+		case again:
+			fmt.Fprintf(&b, "%-26sfix: that of %s\n", "", first)
+		default:
 			fmt.Fprintf(&b, "%-26sfix: %s\n", "", f.Fix)
+			told[f.Fix] = f.Name
 		}
 		if f.State == stateDenied || f.State == stateMissing {
 			lacks = append(lacks, f.Name)

@@ -133,12 +133,12 @@ func TestInspectFiles(t *testing.T) {
 }
 
 func TestReports(t *testing.T) {
-	r := report{Status: exitPermission, Findings: []finding{{"cpus", stateOK, "2", ""}, {"tracefs", stateDenied, "closed <&>", "open it"}}}
+	r := report{Status: exitPermission, Findings: []finding{{"cpus", stateOK, "2", ""}, {"tracefs", stateDenied, "closed <&>", "open it"}, {"perf", stateMissing, "x", "open it"}}}
 	var b bytes.Buffer
 	if err := writeReport(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	const want = "ok      cpus              2\ndenied  tracefs           closed <&>\n                          fix: open it\nperfpipe record cannot work here: see tracefs\n"
+	const want = "ok      cpus              2\ndenied  tracefs           closed <&>\n                          fix: open it\nmissing perf              x\n                          fix: that of tracefs\nperfpipe record cannot work here: see tracefs, perf\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}
@@ -147,7 +147,7 @@ func TestReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back report
-	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Works || back.Status != 77 || len(back.Findings) != 2 || back.Findings[1] != r.Findings[1] {
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Works || back.Status != 77 || len(back.Findings) != 3 || back.Findings[1] != r.Findings[1] {
 		t.Errorf("got %+v, %v from %s", back, err, b.String())
 	}
 }

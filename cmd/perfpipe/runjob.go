@@ -75,6 +75,12 @@ func runJobs(ctx context.Context, st streams, path string, o *runOptions) error 
 		return err
 	}
 	jobs, err := loadForRun(path)
+	var faults configs.Faults
+	if errors.As(err, &faults) {
+		// As check prints them: each line begins with its place.
+		fmt.Fprintf(st.err, "%v\n", faults)
+		return &exitError{code: exitJob}
+	}
 	if err != nil {
 		return err
 	}

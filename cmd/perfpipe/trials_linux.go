@@ -37,10 +37,13 @@ func trials() []finding {
 		Type: unix.PERF_TYPE_SOFTWARE, Size: unix.PERF_ATTR_SIZE_VER5, Config: unix.PERF_COUNT_SW_DUMMY,
 		Bits: unix.PerfBitDisabled | unix.PerfBitUseClockID, Clockid: unix.CLOCK_MONOTONIC,
 	}
-	lost := dummy
+	// What the process does itself everybody may count, unless the kernel refuses all.
+	own := dummy
+	own.Bits |= unix.PerfBitExcludeKernel | unix.PerfBitExcludeHv
+	lost := own
 	lost.Read_format = unix.PERF_FORMAT_LOST
 	list := []trial{
-		{name: "perf events", does: "perf_event_open works, on CLOCK_MONOTONIC", attr: dummy, pid: 0, cpu: -1, lacking: stateMissing,
+		{name: "perf events", does: "perf_event_open works, on CLOCK_MONOTONIC", attr: own, pid: 0, cpu: -1, lacking: stateMissing,
 			without: "perf_event_open fails", fix: "boot a kernel of 4.1 or newer with CONFIG_PERF_EVENTS"},
 		{name: "system-wide", does: fmt.Sprintf("every task of cpu %d can be recorded", cpu), attr: dummy, pid: -1, cpu: cpu, lacking: stateMissing,
 			without: "an event on a whole processor fails", fix: "boot a kernel with CONFIG_PERF_EVENTS"},
