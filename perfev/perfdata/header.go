@@ -16,6 +16,7 @@ const (
 	featNRCPUs      = 7
 	featCmdline     = 11
 	featDirFormat   = 24
+	featCompressed  = 27
 	featClockData   = 29
 	featBits        = 256
 )

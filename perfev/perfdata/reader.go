@@ -36,6 +36,8 @@ const (
 	miscLostBPF = 1 << 15
 )
 
+var errCompressed = errors.New("read recording: it is compressed; record again without -z")
+
 // roundRecords is how many records one Read hands out at most.
 const roundRecords = 1 << 16
 
@@ -115,6 +117,9 @@ func New(f io.ReaderAt, size int64) (*Reader, error) {
 	}
 	if err := r.addEvents(tracing); err != nil {
 		return nil, err
+	}
+	if h.has(featCompressed) && r.compressed() {
+		return nil, errCompressed
 	}
 	r.in = bufio.NewReaderSize(io.NewSectionReader(f, int64(h.data.offset), int64(h.data.size)), 1<<20)
 	r.queue.limit = defaultBuffer
@@ -275,7 +280,7 @@ func (r *Reader) Read(_ time.Duration, v perfpipe.Visitor) error {
 	if r.exact > r.lost {
 		v.Lost(perfpipe.Loss{Event: r.only(), CPU: -1, Count: r.exact - r.lost, Reason: perfpipe.LostRing})
 	}
-	if !errors.Is(r.failed, io.EOF) {
+	if !errors.Is(r.failed, io.EOF) && !errors.Is(r.failed, errCompressed) {
 		v.Lost(perfpipe.Loss{CPU: -1, Count: 1, Reason: perfpipe.LostCorrupt})
 	}
 	r.tasks.Close()
@@ -339,7 +344,7 @@ func (r *Reader) one() (round bool) {
 	case recordFinishedRound:
 		round = true
 	case recordCompressed, recordCompressed2:
-		r.failed = errors.New("read recording: it is compressed; record again without -z")
+		r.failed = errCompressed
 		return false
 	case recordAuxtrace:
 		// The trace data follows the record, its length is the first field.

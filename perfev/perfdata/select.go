@@ -69,36 +69,57 @@ func (r *Reader) Only(events []string) error {
 // Last returns the greatest time of a sample, 0 without one, up to the first
 // damage. It reads the whole file, and does not move what Read reads.
 func (r *Reader) Last() int64 {
-	in := bufio.NewReaderSize(io.NewSectionReader(r.from, int64(r.start), int64(r.end-r.start)), 1<<20)
 	last := uint64(0)
+	r.scan(func(kind uint32, body []byte) bool {
+		if kind != recordSample {
+			return true
+		}
+		if n, ok := r.sampleAttr(body); ok {
+			if s, ok := r.attrs[n].parseSample(body); ok && s.time <= 1<<63-1 {
+				last = max(last, s.time)
+			}
+		}
+		return true
+	})
+	return int64(last)
+}
+
+// compressed reports whether a record of the file is. That of the header only
+// says that perf could have.
+func (r *Reader) compressed() (found bool) {
+	r.scan(func(kind uint32, _ []byte) bool {
+		found = kind == recordCompressed || kind == recordCompressed2
+		return !found
+	})
+	return found
+}
+
+// scan calls see with every record's type and body until it says false, up to the
+// first damage.
+func (r *Reader) scan(see func(kind uint32, body []byte) bool) {
+	in := bufio.NewReaderSize(io.NewSectionReader(r.from, int64(r.start), int64(r.end-r.start)), 1<<20)
 	for {
 		head, err := in.Peek(recordHeader)
 		if err != nil {
-			break
+			return
 		}
 		size := int(binary.LittleEndian.Uint16(head[6:]))
 		rec, err := in.Peek(size)
 		if err != nil || size < recordHeader {
-			break
+			return
 		}
-		kind := binary.LittleEndian.Uint32(rec)
-		body := rec[recordHeader:]
+		kind, body := binary.LittleEndian.Uint32(rec), rec[recordHeader:]
+		if !see(kind, body) {
+			return
+		}
 		skip := int64(size)
-		switch {
-		case kind == recordSample:
-			if n, ok := r.sampleAttr(body); ok {
-				if s, ok := r.attrs[n].parseSample(body); ok && s.time <= 1<<63-1 {
-					last = max(last, s.time)
-				}
-			}
-		case kind == recordAuxtrace && len(body) >= 8:
+		if kind == recordAuxtrace && len(body) >= 8 {
 			if n := binary.LittleEndian.Uint64(body); n < r.end {
 				skip += int64(n)
 			}
 		}
 		if _, err := io.CopyN(io.Discard, in, skip); err != nil {
-			break
+			return
 		}
 	}
-	return int64(last)
 }
