@@ -23,7 +23,16 @@ import (
 // binary is perfpipe built once for all tests of this package that run it.
 var binary string
 
+// loadEnv makes the test binary a load: so many getppid calls, then the end.
+const loadEnv = "PERFPIPE_TEST_GETPPID"
+
 func TestMain(m *testing.M) {
+	if n, err := strconv.Atoi(os.Getenv(loadEnv)); err == nil {
+		for range n {
+			syscall.Getppid()
+		}
+		os.Exit(0)
+	}
 	os.Exit(testMain(m))
 }
 
@@ -332,8 +341,10 @@ type manifestView struct {
 	Complete bool `json:"complete"`
 	Totals   struct {
 		Rows uint64 `json:"rows"`
-		Lost uint64 `json:"lost"`
 	} `json:"totals"`
+	Lost struct {
+		Total uint64 `json:"total"`
+	} `json:"lost"`
 }
 
 func readManifest(t *testing.T, dir string) manifestView {
@@ -607,5 +618,130 @@ func TestReaderGoesAway(t *testing.T) {
 	b, err := cmd.Output()
 	if err != nil || bytes.Count(b, []byte("\n")) != 1 {
 		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+// load returns the words of a command that calls getppid n times.
+func load(t *testing.T, n int) []string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"env", fmt.Sprintf("%s=%d", loadEnv, n), self}
+}
+
+func TestEveryEventIsARowOrCountedAsLost(t *testing.T) {
+	testpriv.Need(t)
+	const n = 400_000
+	for _, ring := range []string{"8K", "64M"} {
+		t.Run(ring, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "d")
+			args := []string{"record", "-e", "raw_syscalls:sys_enter", "--filter", "id == getppid", "-m", ring, "-o", out, "--"}
+			r := invoke(t, append(args, load(t, n)...)...)
+			r.want(t, 0)
+			m := readManifest(t, out)
+			if m.Totals.Rows+m.Lost.Total != n {
+				t.Errorf("%d rows and %d lost, want %d together\n%s", m.Totals.Rows, m.Lost.Total, n, r.stderr)
+			}
+			if ring == "64M" && m.Lost.Total != 0 {
+				t.Errorf("%d lost with a ring of 64 MiB", m.Lost.Total)
+			}
+			if ring == "8K" && m.Lost.Total == 0 {
+				t.Error("nothing lost with a ring of two pages: the test shows nothing")
+			}
+			// _lost says the same, by event.
+			c := invoke(t, "cat", "--table", "_lost", "--format", "ndjson", out)
+			c.want(t, 0)
+			var sum uint64
+			for _, l := range readRows(t, c.stdout) {
+				sum += uint64(l.num("count"))
+				if l.text("event") != "raw_syscalls:sys_enter" || l.text("reason") != "ring_full" || l.num("to_ts") < l.num("from_ts") {
+					t.Errorf("_lost: got %v", l)
+				}
+			}
+			if sum != m.Lost.Total {
+				t.Errorf("_lost has %d, the manifest %d", sum, m.Lost.Total)
+			}
+		})
+	}
+	out := filepath.Join(t.TempDir(), "d")
+	args := []string{"record", "-q", "--fail-on-loss", "-e", "raw_syscalls:sys_enter", "--filter", "id == getppid", "-m", "8K", "-o", out, "--"}
+	invoke(t, append(args, load(t, n)...)...).want(t, exitLoss)
+}
+
+func TestPushedAndInProcessAgree(t *testing.T) {
+	testpriv.Need(t)
+	// The same calls through a filter the kernel decides, one it helps with, and one it cannot help with.
+	const n = 20_000
+	for _, f := range []string{"id == getppid", "id == getppid && args[0] == args[0]", "id * 2 == 220 && $comm != 'x'", "id ^ 110 ? false : true"} {
+		out := filepath.Join(t.TempDir(), "d")
+		args := []string{"record", "-e", "raw_syscalls:sys_enter", "--filter", f, "-m", "64M", "-o", out, "--"}
+		invoke(t, append(args, load(t, n)...)...).want(t, 0, "(0 lost)")
+		if m := readManifest(t, out); m.Totals.Rows != n {
+			t.Errorf("%s: got %d rows, want %d", f, m.Totals.Rows, n)
+		}
+	}
+}
+
+func TestSwitchOutput(t *testing.T) {
+	testpriv.Need(t)
+	dir := t.TempDir()
+	args := []string{"record", "-e", "raw_syscalls:sys_enter", "-a", "-o", filepath.Join(dir, "d"), "-o", filepath.Join(dir, "x.ndjson"),
+		"--switch-output=500ms", "--switch-max-files", "2", "--duration", "2400ms"}
+	invoke(t, args...).want(t, 0, "wrote")
+	for _, pattern := range []string{"d/raw_syscalls.sys_enter/part-*.parquet", "x-*.ndjson"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil || len(files) != 2 {
+			t.Errorf("%s: got %v, %v, want the newest two", pattern, files, err)
+		}
+	}
+	noLeftovers(t, dir)
+}
+
+func TestMaxSize(t *testing.T) {
+	testpriv.Need(t)
+	out := filepath.Join(t.TempDir(), "x.ndjson")
+	invoke(t, "record", "-e", "raw_syscalls:*", "--trace-self", "-a", "-o", out, "--max-size", "200K").want(t, 0, "ended by --max-size")
+	if fi, err := os.Stat(out); err != nil || fi.Size() < 200<<10 {
+		t.Errorf("got %v, %v", fi, err)
+	}
+}
+
+func TestTasksTable(t *testing.T) {
+	testpriv.Need(t)
+	out := filepath.Join(t.TempDir(), "d")
+	invoke(t, "record", "-e", "sched:sched_process_exit", "-o", out, "sh", "-c", "/bin/sleep 0.01; exit 0").want(t, 0)
+	c := invoke(t, "cat", "--table", "_tasks", "--format", "ndjson", out)
+	c.want(t, 0)
+	found := false
+	for _, r := range readRows(t, c.stdout) {
+		if r.text("comm") != "sleep" || !strings.HasSuffix(r.text("exe"), "/sleep") && r.text("exe") != "" {
+			continue
+		}
+		if r.num("end_ts") > r.num("start_ts") && r.num("start_ts") > 0 {
+			found = true
+		}
+	}
+	if !found {
+		t.Errorf("no task of sleep that began and ended:\n%s", c.stdout)
+	}
+}
+
+func TestDelay(t *testing.T) {
+	testpriv.Need(t)
+	out := filepath.Join(t.TempDir(), "x.ndjson")
+	begin := time.Now()
+	invoke(t, "record", "-q", "-e", "sched:sched_switch", "-a", "-D", "400", "--duration", "900ms", "-o", out).want(t, 0)
+	rows := readRows(t, readFile(t, out))
+	if len(rows) == 0 {
+		t.Fatal("no rows")
+	}
+	first, err := time.Parse(time.RFC3339Nano, rows[0].text("time"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := first.Sub(begin); d < 400*time.Millisecond {
+		t.Errorf("the first row is %v after the start, with a delay of 400 ms", d)
 	}
 }

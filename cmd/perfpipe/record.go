@@ -49,11 +49,31 @@ func newRecord(st streams) *cobra.Command {
 			if len(c.Events) == 0 {
 				return usageError(errors.New("record: no event is named; -e 'sched:*' names some, 'perfpipe list' shows them all"))
 			}
+			if err := checkChoices(c); err != nil {
+				return usageError(fmt.Errorf("record: %w", err))
+			}
 			return runCapture(cmd.Context(), st, c, captureOptions{Command: "record", Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun})
 		},
 	}
 	f.add(cmd, o)
 	return cmd
+}
+
+// checkChoices reports a word that is none of those that can be chosen.
+func checkChoices(c *configs.Capture) error {
+	if c.OnFault != "drop" && c.OnFault != "pass" {
+		return fmt.Errorf("--on-fault %q is neither drop nor pass", c.OnFault)
+	}
+	if c.Types != "kernel" && c.Types != "portable" {
+		return fmt.Errorf("--types %q is neither kernel nor portable", c.Types)
+	}
+	if c.Period < 1 {
+		return fmt.Errorf("--count %d: every so many-th event is at least each", c.Period)
+	}
+	if c.Duration < 0 || c.Delay < 0 {
+		return errors.New("--duration and --delay must not be negative")
+	}
+	return nil
 }
 
 // recordFlags decodes perf record's flags into a capture.
