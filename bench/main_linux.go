@@ -68,8 +68,15 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", fl.Arg(0))
 	}
 	if o.smoke {
-		o.rounds, o.calls, o.count = 1, 200_000, 300_000
-		o.lengths = []time.Duration{time.Second, 2 * time.Second}
+		set := map[string]bool{}
+		fl.Visit(func(f *flag.Flag) { set[f.Name] = true })
+		if !set["rounds"] {
+			o.rounds = 1
+		}
+		if !set["calls"] {
+			o.calls = 200_000
+		}
+		o.count, o.lengths = 300_000, []time.Duration{time.Second, 2 * time.Second}
 	}
 	return o, nil
 }
