@@ -125,6 +125,7 @@ func TestTail(t *testing.T) {
 		"zeroes after a batch":      append(bytes.Clone(whole[:one]), make([]byte, 4096)...),
 		"zeroes, as long as it was": append(bytes.Clone(whole[:one]), make([]byte, len(whole)-one)...),
 		"cut in the marker":         whole[:len(whole)-4],
+		"zeroes for the marker":     append(bytes.Clone(whole[:len(whole)-8]), make([]byte, 8)...),
 		"nothing":                   nil,
 	} {
 		if _, err := readFile(file, Stream); err == nil {
@@ -200,6 +201,39 @@ func TestErrorSticks(t *testing.T) {
 			if !errors.Is(last, errOnce) || !errors.Is(e.Close(nil), errOnce) || !errors.Is(e.Close(nil), errOnce) {
 				t.Errorf("layout %d, write %d fails: a later call, or a Close, returned no error", layout, n)
 			}
+		}
+	}
+}
+
+// TestRefusalSticks: a batch that was refused is rows lost, whatever comes after it.
+func TestRefusalSticks(t *testing.T) {
+	b := extremes()
+	e, err := New(io.Discard, b.Table, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := *b
+	bad.Rows++
+	first := e.Write(&bad)
+	if first == nil {
+		t.Fatal("batch with too few values: got no error, want one")
+	}
+	for name, call := range map[string]func() error{"write": func() error { return e.Write(b) }, "flush": e.Flush, "close": func() error { return e.Close(nil) }} {
+		if err := call(); !errors.Is(err, first) {
+			t.Errorf("%s after a refusal: got %v, want %v", name, err, first)
+		}
+	}
+}
+
+// TestVectorBounds: no vector is longer than the metadata that it stands in.
+func TestVectorBounds(t *testing.T) {
+	// A vtable of one field, its table, and a vector of that many 4-byte elements, of which two are there.
+	meta := func(count byte) []byte {
+		return []byte{6, 0, 8, 0, 4, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, count, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2}
+	}
+	for count, want := range map[byte]bool{0: true, 2: true, 3: false, 255: false} {
+		if _, n, ok := vector(meta(count), 8, 0, 4); ok != want || ok && n != int64(count) {
+			t.Errorf("vector of %d elements: got %d, %v, want %v", count, n, ok, want)
 		}
 	}
 }

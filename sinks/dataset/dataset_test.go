@@ -30,8 +30,11 @@ type fake struct {
 }
 
 func (f *fake) Write(b *perfpipe.Batch) error {
-	if *f.fail == f.name {
+	switch *f.fail {
+	case f.name:
 		return errors.New("fake failure")
+	case "panic " + f.name:
+		panic("fake panic")
 	}
 	for range b.Rows {
 		f.held = append(f.held, strings.Repeat("x", 99)+"\n"...)
@@ -209,6 +212,7 @@ func TestFailure(t *testing.T) {
 	}{
 		{"nothing was whole", false, "a.z", []string{}},
 		{"a part was whole", true, "a.z", []string{"a.b/part-000000.fake", "manifest.json"}},
+		{"a panic of an encoder", true, "panic a.z", []string{"a.b/part-000000.fake", "manifest.json"}},
 		{"at the end", false, "close a.z", []string{"a.b/part-000000.fake", "manifest.json"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -379,6 +379,17 @@ func TestDictionaryBounds(t *testing.T) {
 		}
 		return v
 	}
+	threes := func(v []any) []any {
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = v[i/3]
+		}
+		return out
+	}
+	long := texts(rows)
+	for i := range long {
+		long[i] = long[i].(string) + strings.Repeat("-", 100)
+	}
 	few := perfpipe.ColumnDef{Type: perfpipe.TypeUint64, Hint: perfpipe.HintFew}
 	str := perfpipe.ColumnDef{Type: perfpipe.TypeString}
 	for _, c := range []struct {
@@ -386,20 +397,27 @@ func TestDictionaryBounds(t *testing.T) {
 		def  perfpipe.ColumnDef
 		vals []any
 		dict bool // a complete one
+		none bool // not even for the first page
 	}{
-		{"one", few, distinct(1), true},
-		{"257", few, distinct(257), true},
-		{"all it may hold", few, distinct(maxIntEntries), true},
-		{"one more", few, distinct(maxIntEntries + 1), false},
-		{"all different", few, distinct(rows), false},
-		{"strings, 300", str, texts(300), true},
-		{"strings, all different", str, texts(rows), false},
+		{"one", few, distinct(1), true, false},
+		{"257", few, distinct(257), true, false},
+		{"all it may hold", few, distinct(maxIntEntries), true, false},
+		{"one more", few, distinct(maxIntEntries + 1), false, true},
+		{"all different", few, distinct(rows), false, true},
+		{"strings, 300", str, texts(300), true, false},
+		{"strings, all different", str, texts(rows), false, true},
+		{"strings, 40,000 in turn", str, texts(rows / 5), false, true},
+		{"strings, in threes", str, threes(texts(rows)), false, false},
+		{"strings, long ones in threes", str, threes(long), false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := roundTrip(t, Options{}, ints(column1(c.def), c.vals...))
 			m := footer(t, file).RowGroups[0].Columns[0].MetaData
 			if got := m.DictionaryPageOffset > 0 && len(m.EncodingStats) == 2; got != c.dict {
 				t.Errorf("dictionary for all pages: got %v (encodings %v), want %v", got, m.Encoding, c.dict)
+			}
+			if c.none && m.DictionaryPageOffset > 0 {
+				t.Error("dictionary: got one, want none: it would be of no use")
 			}
 			if m.DictionaryPageOffset > 0 {
 				var h format.PageHeader
@@ -482,6 +500,17 @@ func TestRowCount(t *testing.T) {
 	for i := range file {
 		if _, err := RowCount(bytes.NewReader(file[:i]), int64(i)); err == nil {
 			t.Fatalf("first %d of %d bytes: got no error, want one", i, len(file))
+		}
+	}
+}
+
+// TestReadForeign: decoders for what is never written here are never reached; one
+// of them does not end when its data is damaged.
+func TestReadForeign(t *testing.T) {
+	for _, codec := range []format.CompressionCodec{format.Lz4, format.Lz4Raw, format.Brotli, format.LZO} {
+		file := write(t, Options{Scratch: &Scratch{codec: codec}}, loopLoad().batch(10, 1))
+		if _, err := readAll(file); err == nil || !strings.Contains(err.Error(), "does not write") {
+			t.Errorf("%v: got %v, want it refused", codec, err)
 		}
 	}
 }
