@@ -168,7 +168,7 @@ func describeFields(s *perfpipe.Schema) []string {
 }
 
 // TypeOf returns a field's type in the language's words: "s32", "u8[4]",
-// "string", "string[16]", "cpumask", "u64 pointer", "12 bytes".
+// "string", "char[16]", "cpumask", "u64 pointer", "12 bytes".
 func TypeOf(f *perfpipe.Field) string {
 	sign := "u"
 	if f.Kind == perfpipe.KindInt || f.Kind != perfpipe.KindUint && f.Signed {
@@ -178,7 +178,7 @@ func TypeOf(f *perfpipe.Field) string {
 	switch f.Kind {
 	case perfpipe.KindString:
 		if f.Loc == perfpipe.LocStatic {
-			return fmt.Sprintf("string[%d]", f.Size)
+			return fmt.Sprintf("char[%d]", f.Size)
 		}
 		return "string"
 	case perfpipe.KindCPUMask:
