@@ -22,6 +22,8 @@ type convertOptions struct {
 	sample, quiet, verbose bool
 	// every: a filter stood before any -e and holds for all events.
 	every bool
+	// extra are outputs besides the capture's own.
+	extra []collector.Output
 }
 
 func newConvert(st streams) *cobra.Command {
@@ -105,11 +107,8 @@ func openRecording(args []string, o convertOptions) (*perfdata.Reader, string, e
 
 // runConvert writes the events of r that c selects to c's outputs.
 func runConvert(ctx context.Context, st streams, r *perfdata.Reader, name string, c *configs.Capture, o convertOptions) error {
-	if c.OnFault != "drop" && c.OnFault != "pass" {
-		return usageError(fmt.Errorf("convert: --on-fault %q is neither drop nor pass", c.OnFault))
-	}
-	if c.Types != "kernel" && c.Types != "portable" {
-		return usageError(fmt.Errorf("convert: --types %q is neither kernel nor portable", c.Types))
+	if err := checkChoices(c); err != nil {
+		return usageError(fmt.Errorf("convert: %w", err))
 	}
 	plan, err := makePlan(c, r, filters.KernelFeatures{})
 	if err != nil {
@@ -137,6 +136,7 @@ func runConvert(ctx context.Context, st streams, r *perfdata.Reader, name string
 	if err != nil {
 		return err
 	}
+	outs = append(outs, o.extra...)
 	run := collector.Config{
 		Source: r, Outputs: outs, Start: start,
 		Columns: collector.Options{Names: c.Decode, Portable: c.Types == "portable"},

@@ -67,8 +67,8 @@ func checkChoices(c *configs.Capture) error {
 	if c.Types != "kernel" && c.Types != "portable" {
 		return fmt.Errorf("--types %q is neither kernel nor portable", c.Types)
 	}
-	if c.Period < 1 {
-		return fmt.Errorf("--count %d: every so many-th event is at least each", c.Period)
+	if c.Period < 0 {
+		return fmt.Errorf("--count %d: the distance of events is not negative", c.Period)
 	}
 	if c.Duration < 0 || c.Delay < 0 {
 		return errors.New("--duration and --delay must not be negative")
