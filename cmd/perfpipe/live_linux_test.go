@@ -745,3 +745,24 @@ func TestDelay(t *testing.T) {
 		t.Errorf("the first row is %v after the start, with a delay of 400 ms", d)
 	}
 }
+
+// TestCommIsTheKernels: on a switch the task that runs is the one that is left, so
+// comm, from the side band and /proc, must be what the kernel put into prev_comm.
+func TestCommIsTheKernels(t *testing.T) {
+	testpriv.Need(t)
+	out := filepath.Join(t.TempDir(), "x.ndjson")
+	invoke(t, "record", "-q", "-e", "sched:sched_switch", "-a", "-o", out, "sh", "-c", "for i in 1 2 3 4 5; do /bin/sleep 0.1; sync; /bin/true; done").want(t, 0)
+	rows, wrong := readRows(t, readFile(t, out)), 0
+	for _, r := range rows {
+		comm, _, _ := strings.Cut(r.text("comm"), "/") // the idle tasks' swapper/0
+		prev, _, _ := strings.Cut(r.text("prev_comm"), "/")
+		if r.num("tid") != r.num("prev_pid") || comm != prev || r.num("pid") < 0 || r.num("tid") != 0 && r.text("comm") != r.text("prev_comm") {
+			if wrong++; wrong <= 5 {
+				t.Errorf("tid %d pid %d comm %q, the kernel has prev_pid %d prev_comm %q", r.num("tid"), r.num("pid"), r.text("comm"), r.num("prev_pid"), r.text("prev_comm"))
+			}
+		}
+	}
+	if len(rows) < 50 || wrong > 0 {
+		t.Errorf("%d of %d rows have a wrong name", wrong, len(rows))
+	}
+}

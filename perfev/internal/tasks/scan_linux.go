@@ -95,8 +95,28 @@ func (t *Table) scanThread(pid, tid int32, dir string, offset int64) (ppid int32
 	}
 	k.scanned = monotonic()
 	// proc_task_name writes the name and a line feed; the name may hold others.
-	k.comm = t.intern(bytes.TrimSuffix(comm, []byte("\n")))
+	k.comm = t.intern(taskName(bytes.TrimSuffix(comm, []byte("\n")), ppid))
 	return ppid, true
+}
+
+// kthreadd is the parent of every kernel thread.
+const kthreadd = 2
+
+// taskName undoes what proc_task_name (fs/proc/array.c) adds to the names of
+// workers: it appends "-" or "+" and the work queue they serve at the moment, and
+// shows a rescuer's whole. task->comm, which events and the kernel's filters have,
+// ends before that, and after 15 bytes.
+func taskName(comm []byte, ppid int32) []byte {
+	worker := []byte("kworker/")
+	if ppid != kthreadd || !bytes.HasPrefix(comm, worker) {
+		return comm
+	}
+	if !bytes.HasPrefix(comm, []byte("kworker/R-")) {
+		if i := bytes.IndexAny(comm, "-+"); i > 0 {
+			comm = comm[:i]
+		}
+	}
+	return comm[:min(len(comm), 15)]
 }
 
 func abs(v int64) int64 { return max(v, -v) }

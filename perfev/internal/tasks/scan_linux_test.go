@@ -113,3 +113,25 @@ func TestParseCgroup(t *testing.T) {
 		})
 	}
 }
+
+func TestTaskName(t *testing.T) {
+	tests := []struct {
+		comm string
+		ppid int32
+		want string
+	}{
+		{"kworker/0:1H-kblockd", 2, "kworker/0:1H"},
+		{"kworker/u8:3+flush-8:0", 2, "kworker/u8:3"},
+		{"kworker/1:2", 2, "kworker/1:2"},
+		{"kworker/R-kvfree_rcu_reclaim", 2, "kworker/R-kvfre"},
+		{"kworker/R-netns", 2, "kworker/R-netns"},
+		{"kworker/0:1H-mine", 1, "kworker/0:1H-mine"},
+		{"rcu_preempt", 2, "rcu_preempt"},
+		{"a-b", 2, "a-b"},
+	}
+	for _, tt := range tests {
+		if got := string(taskName([]byte(tt.comm), tt.ppid)); got != tt.want {
+			t.Errorf("taskName(%q, %d): got %q, want %q", tt.comm, tt.ppid, got, tt.want)
+		}
+	}
+}
