@@ -111,6 +111,10 @@ func (f *File) fail(verb string, err error) error {
 	return fmt.Errorf("%s %s: %w", verb, f.Path(), hint(err))
 }
 
+// Err returns the error that a write failed with, nil if none did. It names the
+// file and says what to do.
+func (f *File) Err() error { return f.err }
+
 // Bytes returns how many bytes were written.
 func (f *File) Bytes() int64 { return f.n }
 

@@ -59,8 +59,9 @@ func Over(file *durable.File, name string, f form.Format, t *perfpipe.Table, met
 		return err
 	})
 	if err != nil {
+		err = p.fail("begin", err)
 		file.Abort()
-		return nil, fmt.Errorf("begin %s: %w", file.Path(), err)
+		return nil, err
 	}
 	return p, nil
 }
@@ -83,11 +84,20 @@ func guard(err *error, f func() error) {
 	*err = f()
 }
 
+// fail returns err as the sink reports it: the file's own error, which says it
+// all, or what the encoder found wrong.
+func (p *Part) fail(verb string, err error) error {
+	if ferr := p.file.Err(); ferr != nil {
+		return ferr
+	}
+	return fmt.Errorf("%s %s: %w", verb, p.file.Path(), err)
+}
+
 // Add takes the rows of b.
 func (p *Part) Add(b *perfpipe.Batch) (err error) {
 	guard(&err, func() error { return p.enc.Write(b) })
 	if err != nil {
-		return fmt.Errorf("write %s: %w", p.file.Path(), err)
+		return p.fail("write", err)
 	}
 	if b.Rows > 0 {
 		if p.rows == 0 {
@@ -103,7 +113,7 @@ func (p *Part) Add(b *perfpipe.Batch) (err error) {
 func (p *Part) Flush() (err error) {
 	guard(&err, p.enc.Flush)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", p.file.Path(), err)
+		return p.fail("write", err)
 	}
 	return nil
 }
@@ -130,7 +140,7 @@ func (p *Part) Release() (err error) {
 	}
 	guard(&err, h.Release)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", p.file.Path(), err)
+		return p.fail("write", err)
 	}
 	return nil
 }
@@ -141,8 +151,9 @@ func (p *Part) Commit(more map[string]string) (Account, error) {
 	var err error
 	guard(&err, func() error { return p.enc.Close(more) })
 	if err != nil {
+		err = p.fail("finish", err)
 		p.file.Abort()
-		return Account{}, fmt.Errorf("finish %s: %w", p.file.Path(), err)
+		return Account{}, err
 	}
 	var check func(io.ReaderAt, int64) error
 	if p.f.Check != nil {
