@@ -23,7 +23,14 @@ const (
 type Dir struct {
 	f    *os.File
 	path string
+	// below is the name of the folder in f that is meant, "" for f itself: a
+	// dataset of hundreds of tables holds one descriptor of a folder, not hundreds.
+	// Nobody else can put a link in its place, since nobody else may write to f.
+	below string
 }
+
+// at returns what name in d is called relative to d's descriptor.
+func (d *Dir) at(name string) string { return filepath.Join(d.below, name) }
 
 // OpenDir opens an existing folder to make files in.
 func OpenDir(path string) (*Dir, error) {
@@ -65,10 +72,16 @@ func NewDir(path string) (d *Dir, made bool, err error) {
 	return d, false, nil
 }
 
-// Sub makes the folder name in d, or opens the one that is there.
+// Sub makes the folder name in d, or takes the one that is there. It is valid
+// while d is open, and holds no descriptor of its own.
 func (d *Dir) Sub(name string) (*Dir, error) {
-	s, _, err := d.sub(name, filepath.Join(d.path, name))
-	return s, err
+	path := filepath.Join(d.path, name)
+	s, _, err := d.sub(d.at(name), path)
+	if err != nil {
+		return nil, err
+	}
+	s.Close()
+	return &Dir{f: d.f, path: path, below: d.at(name)}, nil
 }
 
 func (d *Dir) sub(name, path string) (s *Dir, made bool, err error) {
@@ -123,7 +136,7 @@ func (d *Dir) Path() string { return d.path }
 
 // Remove removes the file name from d.
 func (d *Dir) Remove(name string) error {
-	if err := unix.Unlinkat(int(d.f.Fd()), name, 0); err != nil {
+	if err := unix.Unlinkat(int(d.f.Fd()), d.at(name), 0); err != nil {
 		return fmt.Errorf("remove %s: %w", filepath.Join(d.path, name), err)
 	}
 	return nil
@@ -132,19 +145,30 @@ func (d *Dir) Remove(name string) error {
 // Prune removes the folder name from d if it is empty, and leaves it otherwise.
 func (d *Dir) Prune(name string) {
 	// Anything but an empty folder makes rmdir fail, which is what is wanted.
-	_ = unix.Unlinkat(int(d.f.Fd()), name, unix.AT_REMOVEDIR)
+	_ = unix.Unlinkat(int(d.f.Fd()), d.at(name), unix.AT_REMOVEDIR)
 }
 
 // Sync makes names that were added to d or taken from it last.
 func (d *Dir) Sync() error {
-	if err := d.f.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // some filesystems know no fsync of folders
+	f := d.f
+	if d.below != "" {
+		var err error
+		if f, err = openDir(int(d.f.Fd()), d.below, d.path); err != nil {
+			return err
+		}
+		defer f.Close()
+	}
+	if err := f.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // some filesystems know no fsync of folders
 		return fmt.Errorf("sync folder %s: %w", d.path, err)
 	}
 	return nil
 }
 
-// Close closes the descriptor. It may be called twice.
+// Close closes the descriptor, if it has one of its own. It may be called twice.
 func (d *Dir) Close() error {
+	if d.below != "" {
+		return nil
+	}
 	if err := d.f.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
 	}

@@ -283,3 +283,51 @@ func TestFailuresLeaveNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestSub: files of a folder in a folder, and no descriptor for it.
+func TestSub(t *testing.T) {
+	d, path := openTemp(t)
+	s, err := d.Sub("table")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(filepath.Join(path, "table"))
+	if err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("mode: got %v, %v, want 0700", st.Mode().Perm(), err)
+	}
+	for _, name := range []string{"a", "b"} {
+		f, err := s.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte(name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Commit(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Create("a"); err == nil {
+		t.Error("a name that is taken: got no error, want one")
+	}
+	if err := s.Remove("a"); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := names(t, filepath.Join(path, "table")); got != "b" {
+		t.Errorf("names: got %q, want b", got)
+	}
+	if got := names(t, path); got != "table" {
+		t.Errorf("names above: got %q, want table", got)
+	}
+	d.Prune("table")
+	if got := names(t, path); got != "table" {
+		t.Errorf("after pruning a folder with a file: got %q, want table", got)
+	}
+	os.Symlink("table", filepath.Join(path, "link"))
+	if _, err := d.Sub("link"); err == nil {
+		t.Error("a link for a folder: got no error, want one")
+	}
+}

@@ -40,7 +40,7 @@ func (d *Dir) Create(name string) (*File, error) {
 		rand.Read(r[:]) // never fails since Go 1.24
 		// Not name itself in front: it may be as long as the filesystem allows.
 		temp := ".perfpipe-" + hex.EncodeToString(r[:])
-		h, err := unix.Openat(fd, temp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, fileMode)
+		h, err := unix.Openat(fd, d.at(temp), unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, fileMode)
 		if err == unix.EEXIST && try < 8 {
 			continue
 		}
@@ -63,7 +63,7 @@ func (d *Dir) vacant(name string) error {
 		return fmt.Errorf("create %s: %q is no name of a file", path, name)
 	}
 	var st unix.Stat_t
-	err := unix.Fstatat(int(d.f.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	err := unix.Fstatat(int(d.f.Fd()), d.at(name), &st, unix.AT_SYMLINK_NOFOLLOW)
 	switch {
 	case err == unix.ENOENT:
 		return nil
@@ -158,8 +158,8 @@ func (f *File) commit(check func(r io.ReaderAt, size int64) error) error {
 		return f.fail("close", err)
 	}
 	f.f = nil
-	if err := rename(int(f.dir.f.Fd()), f.temp, f.name); err != nil {
-		unix.Unlinkat(int(f.dir.f.Fd()), f.temp, 0) // the rename's error is the one that counts
+	if err := rename(int(f.dir.f.Fd()), f.dir.at(f.temp), f.dir.at(f.name)); err != nil {
+		unix.Unlinkat(int(f.dir.f.Fd()), f.dir.at(f.temp), 0) // the rename's error is the one that counts
 		if errors.Is(err, unix.EEXIST) {
 			return taken(f.Path())
 		}
@@ -178,7 +178,7 @@ func (f *File) Abort() {
 	}
 	// There is nobody to tell, and nothing else to try.
 	f.f.Close()
-	unix.Unlinkat(int(f.dir.f.Fd()), f.temp, 0)
+	unix.Unlinkat(int(f.dir.f.Fd()), f.dir.at(f.temp), 0)
 	f.f = nil
 	f.done = true
 }

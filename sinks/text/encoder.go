@@ -3,7 +3,7 @@
 //
 // Integers are exact in all three, those of 64 bits as well. A time is RFC 3339 in
 // microseconds, UTC. Nothing tells a null from an absent field: it is an empty
-// field in csv (an empty string is ""), null in ndjson, and left out of a line.
+// field in csv (an empty string is ""), and left out of ndjson and of a line.
 package text
 
 import (
