@@ -14,9 +14,9 @@ Exit status:
   126  the command to record cannot be executed; 127: there is none of that name
   else the status of the recorded command; 128+N where signal N ended it
 
-Defaults come from perfpipe.yaml in /etc/perfpipe, $XDG_CONFIG_HOME/perfpipe and the
-working folder, and from PERFPIPE_OUTPUT, _COMPRESSION, _LEVEL, _RING, _ON_FAULT and
-_TYPES in the environment; a flag or a job file outranks them.`
+"run" takes defaults from perfpipe.yaml in /etc/perfpipe, $XDG_CONFIG_HOME/perfpipe and
+the working folder, and from PERFPIPE_OUTPUT, _COMPRESSION, _LEVEL, _RING, _ON_FAULT and
+_TYPES in the environment; a flag or the job file outranks them.`
 
 const rootExample = `  perfpipe doctor
   perfpipe record -e irq:irq_handler_entry --filter 'irq==18 || irq==19' -- sleep 1

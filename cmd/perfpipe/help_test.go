@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -88,7 +89,7 @@ func parseExample(words []string) error {
 	for len(words) > 0 && (words[0] == "sudo" || strings.Contains(words[0], "=")) {
 		words = words[1:]
 	}
-	if len(words) == 0 || words[0] != "perfpipe" {
+	if len(words) == 0 || strings.TrimPrefix(words[0], "./") != "perfpipe" {
 		return nil
 	}
 	root := newRoot(streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
@@ -139,6 +140,60 @@ func TestExamplesParse(t *testing.T) {
 	}
 	if err := parseExample([]string{"perfpipe", "recrod"}); err == nil {
 		t.Error("an example with an unknown command passes")
+	}
+}
+
+// TestDocumentsParse: the command lines of the documents are ones that perfpipe
+// takes, and docs/command-line.md has a section and a row for every command.
+func TestDocumentsParse(t *testing.T) {
+	for path, least := range map[string]int{"../../docs/command-line.md": 15, "../../README.md": 4} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for i, block := range strings.Split(string(b), "\n```") {
+			block, isShell := strings.CutPrefix(block, "sh\n")
+			if i%2 == 0 || !isShell {
+				continue
+			}
+			for line := range strings.Lines(block) {
+				commands, err := shellWords(strings.ReplaceAll(strings.TrimSpace(line), "&&", "|"))
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+				}
+				for _, words := range commands {
+					if err := parseExample(words); err != nil {
+						t.Errorf("%s: %q: %v", path, strings.TrimSpace(line), err)
+					}
+					if len(words) > 0 && strings.TrimPrefix(words[0], "./") == "perfpipe" {
+						found++
+					}
+				}
+			}
+		}
+		if found < least {
+			t.Errorf("%s: only %d command lines were found, want %d", path, found, least)
+		}
+	}
+	b, err := os.ReadFile("../../docs/command-line.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range newRoot(streams{}).Commands() {
+		if cmd.Hidden || cmd.Name() == "help" {
+			continue
+		}
+		for _, want := range []string{"\n## perfpipe " + cmd.Name() + "\n", "\n| [`" + cmd.Name() + "`](#perfpipe-" + cmd.Name() + ") |"} {
+			if !strings.Contains(string(b), want) {
+				t.Errorf("docs/command-line.md lacks %q", strings.TrimSpace(want))
+			}
+		}
+	}
+	for _, code := range []int{exitOK, exitRuntime, exitUsage, exitLoss, exitPermission, exitJob} {
+		if !strings.Contains(string(b), fmt.Sprintf("\n| %d | ", code)) {
+			t.Errorf("docs/command-line.md lacks status %d", code)
+		}
 	}
 }
 
