@@ -98,7 +98,7 @@ func (p *defaultsDecoder) keys(d *decoder) []key {
 		scalar("output", func(n *yaml.Node) { p.d.Output, _ = d.text(n, "output") }),
 		scalar("compression", func(n *yaml.Node) { d.choice(n, "compression", &p.d.Compression, compressionWords[:]...) }),
 		scalar("level", func(n *yaml.Node) {
-			if v, ok := d.number(n, "level", 1, 22); ok {
+			if v, ok := d.number(n, "level", 22); ok {
 				p.d.Level = v
 			}
 		}),
@@ -185,19 +185,22 @@ func readDefaults(path string) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read defaults: %w", err)
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read defaults: %w", err)
-	}
-	if err := trusted(fi); err != nil {
+	b, err := readTrusted(f)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read defaults %s: %w", path, err)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read defaults: %w", err)
-	}
 	return decodeDefaults(path, b)
+}
+
+func readTrusted(f *os.File) ([]byte, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := trusted(fi); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(f, MaxFile+1))
 }
 
 func decodeDefaults(path string, b []byte) (map[string]any, error) {

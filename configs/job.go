@@ -66,7 +66,7 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 		{"delay", func(n *yaml.Node) { measured(d, n, "delay", &c.Delay, ParseDuration) }},
 		{"ring", func(n *yaml.Node) { measured(d, n, "ring", &c.RingBytes, ParseRing) }},
 		{"period", func(n *yaml.Node) {
-			if v, ok := d.number(n, "period", 1, math.MaxInt32); ok {
+			if v, ok := d.number(n, "period", math.MaxInt32); ok {
 				c.Period = v
 			}
 		}},
@@ -233,7 +233,7 @@ func (d *decoder) target(n *yaml.Node, t *Target) {
 	ids := func(what string, to *[]int) func(*yaml.Node) {
 		return func(n *yaml.Node) {
 			d.each(n, what, func(e *yaml.Node) {
-				if v, ok := d.number(e, what, 1, math.MaxInt32); ok {
+				if v, ok := d.number(e, what, math.MaxInt32); ok {
 					*to = append(*to, v)
 				}
 			})
@@ -303,7 +303,7 @@ func (d *decoder) outputs(n *yaml.Node, c *Capture) {
 	d.each(n, "outputs", func(e *yaml.Node) {
 		var o Output
 		at := e
-		ok := true
+		var ok bool
 		if e.Kind != yaml.MappingNode {
 			o.Path, ok = d.text(e, "output")
 		} else {
@@ -334,7 +334,7 @@ func (d *decoder) output(n *yaml.Node) (o Output, path *yaml.Node, ok bool) {
 		{"compression", func(n *yaml.Node) { d.choice(n, "compression", &o.Compression, compressionWords[:]...) }},
 		{"level", func(n *yaml.Node) {
 			level = n
-			if v, ok := d.number(n, "level", 1, 22); ok {
+			if v, ok := d.number(n, "level", 22); ok {
 				o.Level = v
 			}
 		}},
@@ -362,7 +362,7 @@ func (d *decoder) rotate(n *yaml.Node, r *Rotate) {
 		{"on_signal", func(n *yaml.Node) { d.flag(n, "on_signal", &r.OnSignal) }},
 		{"max_files", func(n *yaml.Node) {
 			files = n
-			if v, ok := d.number(n, "max_files", 1, math.MaxInt32); ok {
+			if v, ok := d.number(n, "max_files", math.MaxInt32); ok {
 				r.MaxFiles = v
 			}
 		}},

@@ -44,9 +44,8 @@ func LoadFile(path string, check Check) ([]Capture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read job file: %w", err)
 	}
-	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("read job file: %w", err)
 	}
 	return Load(path, b, check)

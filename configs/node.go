@@ -132,8 +132,8 @@ func (d *decoder) text(n *yaml.Node, what string) (string, bool) {
 	return s, true
 }
 
-// number decodes a decimal number between lo and hi.
-func (d *decoder) number(n *yaml.Node, what string, lo, hi int) (int, bool) {
+// number decodes a decimal number between 1 and most.
+func (d *decoder) number(n *yaml.Node, what string, most int) (int, bool) {
 	if !d.is(n, yaml.ScalarNode, what, "a number") {
 		return 0, false
 	}
@@ -147,8 +147,8 @@ func (d *decoder) number(n *yaml.Node, what string, lo, hi int) (int, bool) {
 		return 0, false
 	}
 	v, err := strconv.Atoi(n.Value)
-	if err != nil || v < lo || v > hi {
-		d.fail(n, "%s: %s is not within %d to %d", what, n.Value, lo, hi)
+	if err != nil || v < 1 || v > most {
+		d.fail(n, "%s: %s is not within 1 to %d", what, n.Value, most)
 		return 0, false
 	}
 	return v, true
