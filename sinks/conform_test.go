@@ -133,8 +133,16 @@ func readJSON(data []byte, t *perfpipe.Table) ([]sinktest.Row, error) {
 		if err := d.Decode(&m); err != nil {
 			return nil, fmt.Errorf("line %q: %w", line, err)
 		}
-		if len(m) != len(t.Columns) {
-			return nil, fmt.Errorf("line %q: got %d keys, want %d", line, len(m), len(t.Columns))
+		nullable := 0
+		for _, c := range t.Columns {
+			if _, ok := m[c.Name]; !ok && !c.Nullable {
+				return nil, fmt.Errorf("line %q: lacks %s", line, c.Name)
+			} else if !ok {
+				nullable++ // nulls are left out
+			}
+		}
+		if len(m)+nullable != len(t.Columns) {
+			return nil, fmt.Errorf("line %q: got %d keys and %d nulls, want %d together", line, len(m), nullable, len(t.Columns))
 		}
 		row := make(sinktest.Row, len(t.Columns))
 		for i, c := range t.Columns {
