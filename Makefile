@@ -28,7 +28,7 @@ test-readers:
 ## lint: the rules of .golangci.yml
 lint:
 	$(LINTER) config verify
-	$(LINTER) run ./...
+	$(LINTER) run --allow-parallel-runners ./...
 
 ## fmt: format the Go files
 fmt:
