@@ -766,3 +766,27 @@ func TestCommIsTheKernels(t *testing.T) {
 		t.Errorf("%d of %d rows have a wrong name", wrong, len(rows))
 	}
 }
+
+func TestUserTarget(t *testing.T) {
+	testpriv.Need(t)
+	target := exec.Command("sh", "-c", "while :; do read x < /proc/self/stat; done")
+	target.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	target.Dir = "/"
+	if err := target.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = target.Process.Kill(); _ = target.Wait() }()
+	for _, user := range []string{"nobody", "65534"} {
+		out := filepath.Join(t.TempDir(), "x.ndjson")
+		invoke(t, "record", "-q", "-e", "syscalls:sys_enter_openat", "-u", user, "--duration", "200ms", "-o", out).want(t, 0)
+		rows := readRows(t, readFile(t, out))
+		seen := false
+		for _, r := range rows {
+			seen = seen || r.num("pid") == int64(target.Process.Pid)
+		}
+		if !seen {
+			t.Errorf("-u %s: no row of its process among %d", user, len(rows))
+		}
+	}
+	invoke(t, "record", "-e", "sched:sched_switch", "-u", "no-such-user", "--duration", "100ms").want(t, 2, `no user "no-such-user"`)
+}
