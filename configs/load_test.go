@@ -225,7 +225,7 @@ job.yaml:4:3: this job has no name; where a file has several, each needs one`},
 		{"filter as number", "events: [{event: a:b, filter: 1}]", `job.yaml:1:31: filter must be text: where "1" is meant, quote it`},
 		{"filter, plain", "events:\n- event: a:b\n  filter: x == BAD", `job.yaml:3:16: parse: unexpected BAD`},
 		{"filter, quoted", "events:\n- event: a:b\n  filter: 'comm == ''b'' && BAD'", `job.yaml:3:29: parse: unexpected BAD`},
-		{"filter, literal", "events:\n- event: a:b\n  filter: |  # BAD\n\n    x == 1 &&\n      y == BAD ||\n    z\n", `job.yaml:6:12: parse: unexpected BAD`},
+		{"filter, literal", "events:\n- event: a:b\n  filter: |  # x == 1 && y == BAD\n\n    x == 1 &&\n      y == BAD ||\n    z\n", `job.yaml:6:12: parse: unexpected BAD`},
 		{"filter, folded", "events:\n- event: a:b\n  filter: >-\n    x == 1 &&\n    y == BAD\n", `job.yaml:5:10: parse: unexpected BAD`},
 		{"filter, plain over lines", "events:\n- event: a:b\n  filter: x == 1 &&\n    BAD\n", `job.yaml:4:5: parse: unexpected BAD`},
 		{"filter, double quotes", "events: [{event: a:b, filter: \"comm == \\\"x\\\" && BAD\"}]", `job.yaml:1:49: parse: unexpected BAD`},
@@ -239,6 +239,10 @@ job.yaml:3:39: parse: unexpected BAD
 job.yaml:4:11: output /nonexistent/x: no such folder
 job.yaml:4:34: output /nonexistent/y: no such folder
 job.yaml:5:11: unknown event "e:unknown"`},
+		{"in the order of columns", "{events: [{event: a:b, filter: BAD}], nmae: x, durtion: 1s}", `
+job.yaml:1:32: parse: unexpected BAD
+job.yaml:1:39: unknown key "nmae"; did you mean "name"?
+job.yaml:1:48: unknown key "durtion"; did you mean "duration"?`},
 		{"half names", "events: ['a:', ':b', 'a:b,,c:d', 'a:[b', 'a:b c:d']", `
 job.yaml:1:10: event: "a:" is half a name; events are named system:name
 job.yaml:1:16: event: ":b" is half a name; events are named system:name

@@ -127,6 +127,10 @@ jobs:
 	if strings.Contains(r.stderr, "fails") {
 		t.Errorf("the other job ran as well:\n%s", r.stderr)
 	}
+	// The status of a command counts among several jobs as well.
+	second := writeJob(t, t.TempDir(), "jobs:\n- {name: a, events: sched:sched_switch, outputs: [a.parquet], duration: 100ms}\n"+
+		"- {name: b, events: sched:sched_process_exec, outputs: [b.parquet], target: {command: exit 7}}\n")
+	runIn(t, dir, nil, "run", second).want(t, 7, "a: [ perfpipe run: wrote ", "b: [ perfpipe run: wrote ")
 	runIn(t, dir, nil, "run", path, "--job", "nope").want(t, 2, "it has fails, works")
 }
 
