@@ -270,7 +270,7 @@ func memoryMB() int {
 	if unix.Sysinfo(&si) != nil {
 		return 0
 	}
-	return int(uint64(si.Totalram) * uint64(si.Unit) >> 20)
+	return int(si.Totalram * uint64(si.Unit) >> 20)
 }
 
 // size returns the bytes of a file, or of all files below a folder.
