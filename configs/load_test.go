@@ -230,6 +230,7 @@ job.yaml:4:3: this job has no name; where a file has several, each needs one`},
 		{"filter, plain over lines", "events:\n- event: a:b\n  filter: x == 1 &&\n    BAD\n", `job.yaml:4:5: parse: unexpected BAD`},
 		{"filter, double quotes", "events: [{event: a:b, filter: \"comm == \\\"x\\\" && BAD\"}]", `job.yaml:1:49: parse: unexpected BAD`},
 		{"filter, wide characters", "events: [{event: a:b, filter: 'x == \"Grüße\" && BAD'}]", `job.yaml:1:48: parse: unexpected BAD`},
+		{"filter, a letter twice", "events: [{event: a:b, filter: BBAD}]", `job.yaml:1:32: parse: unexpected BAD`},
 		{"filter, nowhere", "events: [{event: a:b, filter: NOWHERE}]", `job.yaml:1:31: wrong somewhere`},
 		{"filter, of a job that says more below", "events: [{event: a:b, filter: ' x + 1'}]\nkernel_compat: true", `job.yaml:1:35: the kernel has no +`},
 		{"what the machine lacks", "events:\n- a:unknown\n- {event: [b:c, 'd:unknown'], filter: BAD}\noutputs: [/nonexistent/x, {path: /nonexistent/y}]\nexclude: ['e:unknown']", `
