@@ -3,6 +3,7 @@
 
 GO       ?= go
 FUZZTIME ?= 5s
+RACE     ?= ./...
 BENCH    ?=
 LINTER   := $(GO) tool -modfile=tools/go.mod golangci-lint
 
@@ -16,9 +17,9 @@ build:
 test:
 	$(GO) test ./...
 
-## test-race: the same under the race detector, which needs a C compiler
+## test-race: the packages of RACE under the race detector, which needs a C compiler
 test-race:
-	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race $(RACE)
 
 ## test-readers: read our files with DuckDB, ClickHouse, Polars, arrow-js, parquet-wasm and hyparquet; needs node 18 or newer, and npm
 test-readers:

@@ -5,12 +5,13 @@
 // is worked out from the expectations alone, row by row.
 //
 // expect.json:
-//   {"tables": {NAME: {"columns": [{"name", "type", "elem", "nullable", "values"}]}},
+//   {"tables": {NAME: {"columns": [{"name", "type", "elem", "nullable", "values"}], "values": {COLUMN: [...]}}},
 //    "files":  [{"path", "format", "table", "rows"}]}
 // Integers and timestamps (microseconds) are decimal strings. Of a table recorded
-// live not all of that is known beforehand. Where "type" or the columns are missing
-// they are those of the table's first Parquet file, and where "values" are missing
-// they are what the first reader found: the other readers have to agree with it.
+// live not all of that is known beforehand. Where the columns are missing they are
+// those of the table's first Parquet file; their values are those of the table's "values", and
+// null in columns that these leave out. Where there are none of these either, they are
+// what the first reader found: the other readers have to agree with it.
 // "format" is parquet, arrow (an IPC file) or arrows (an IPC stream).
 import fs from 'node:fs';
 import path from 'node:path';
@@ -64,13 +65,15 @@ class Checker {
     const table = this.expect.tables[file.table];
     if (table === undefined) throw new Error(`${file.path}: no table ${file.table} in expect.json`);
     if (table.ready) return table;
-    if (table.columns === undefined || table.columns.some((c) => c.type === undefined)) {
-      const found = await (await hyparquet.open(path.join(this.dir, file.path))).columns();
-      table.columns ??= found;
-      for (const c of table.columns) Object.assign(c, found.find((f) => f.name === c.name) ?? {});
+    if (table.columns === undefined) {
+      table.columns = await (await hyparquet.open(path.join(this.dir, file.path))).columns();
+      for (const name of Object.keys(table.values ?? {})) {
+        if (!table.columns.some((c) => c.name === name)) throw new Error(`${file.path}: no column ${name}`);
+      }
+      const nulls = Array(file.rows).fill(null);
+      for (const c of table.columns) c.values = table.values && (table.values[c.name] ?? nulls);
     }
     for (const c of table.columns) {
-      if (c.type === undefined) throw new Error(`${file.path}: no column ${c.name}`);
       if (c.values !== undefined) c.normal = c.values.map((v) => normal(c, v));
     }
     // ts tells rows apart where it is there; without it rows are only counted.

@@ -25,15 +25,16 @@ type expectation struct {
 }
 
 type table struct {
-	Columns []column `json:"columns,omitempty"`
+	Columns []column         `json:"columns,omitempty"`
+	Values  map[string][]any `json:"values,omitempty"`
 }
 
 type column struct {
 	Name     string `json:"name"`
-	Type     string `json:"type,omitempty"`
+	Type     string `json:"type"`
 	Elem     string `json:"elem,omitempty"`
 	Nullable bool   `json:"nullable"`
-	Values   []any  `json:"values,omitzero"`
+	Values   []any  `json:"values"`
 }
 
 type file struct {
