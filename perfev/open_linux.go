@@ -78,6 +78,7 @@ func (s *Source) open() error {
 	if err != nil {
 		return err
 	}
+	// The count may change until the events are opened: then the kernel says so.
 	if err := checkFiles(len(s.cfg.Events), len(cpus), max(1, len(threads))); err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (s *Source) open() error {
 			return err
 		}
 	}
-	if err := s.openEvents(threads); err != nil {
+	if err := s.openEvents(); err != nil {
 		return err
 	}
 	for i := range s.cpus {
@@ -165,7 +166,13 @@ func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 // openEvents opens every tracepoint on every processor, for every thread, all
 // writing to the processor's data ring. go-perf has no bit for PERF_FORMAT_LOST,
 // so these are opened with x/sys.
-func (s *Source) openEvents(threads []int) error {
+//
+// The first event on a tracepoint makes the kernel patch it in and wait for every
+// processor, some 20 ms; one that is there already takes microseconds. So each
+// tracepoint is taken once on this thread before the target's threads are listed:
+// a thread that one of them starts between the listing and the opening would
+// inherit nothing, and that time must be short.
+func (s *Source) openEvents() error {
 	attr := unix.PerfEventAttr{
 		Type:        unix.PERF_TYPE_TRACEPOINT,
 		Sample:      uint64(max(1, s.cfg.Period)),
@@ -175,7 +182,19 @@ func (s *Source) openEvents(threads []int) error {
 		Bits:        unix.PerfBitDisabled | unix.PerfBitSampleIDAll | unix.PerfBitUseClockID | unix.PerfBitWatermark,
 	}
 	attr.Size = unix.PERF_ATTR_SIZE_VER5
-	perTask := len(threads) > 0
+	perTask := len(s.cfg.Target.PIDs)+len(s.cfg.Target.TIDs) > 0
+	if perTask {
+		for i := range s.cfg.Events {
+			attr.Config = uint64(s.cfg.Events[i].Schema.ID)
+			if fd, err := s.perfEventOpen(&attr, 0, -1); err == nil {
+				defer func() { _ = unix.Close(fd) }() // it never counted anything
+			}
+		}
+	}
+	threads, err := s.threads()
+	if err != nil {
+		return err
+	}
 	if perTask && !s.cfg.Target.NoInherit {
 		attr.Bits |= unix.PerfBitInherit
 	}

@@ -66,8 +66,9 @@ func decodeTask(rec []byte) (t taskRecord, ok bool) {
 }
 
 // decodeComm reads { u32 pid, tid; char comm[]; sample_id } of PERF_RECORD_COMM;
-// trailer is the size of sample_id. name has no NUL and belongs to the ring.
-func decodeComm(rec []byte, trailer int) (pid, tid int32, name []byte, ok bool) {
+// sample_id is the time alone. name has no NUL and belongs to the ring.
+func decodeComm(rec []byte) (pid, tid int32, name []byte, ok bool) {
+	const trailer = 8
 	if len(rec) < headerSize+8+trailer {
 		return 0, 0, nil, false
 	}

@@ -182,7 +182,7 @@ func visitAny(r *ring, e entry) {
 	_, rec := r.record(e.pos)
 	sampleRaw(rec)
 	decodeTask(rec)
-	decodeComm(rec, 8)
+	decodeComm(rec)
 }
 
 func TestMergeIsInOrder(t *testing.T) {
@@ -220,12 +220,12 @@ func TestMergeIsInOrder(t *testing.T) {
 
 func TestDecodeEveryPrefix(t *testing.T) {
 	comm := other(recordComm, 7, append([]byte{1, 0, 0, 0, 2, 0, 0, 0}, "a name\x00\x00"...))
-	pid, tid, name, ok := decodeComm(comm, 8)
+	pid, tid, name, ok := decodeComm(comm)
 	if !ok || pid != 1 || tid != 2 || string(name) != "a name" {
 		t.Errorf("comm: got %d %d %q %v", pid, tid, name, ok)
 	}
 	for i := range comm {
-		decodeComm(comm[:i], 8)
+		decodeComm(comm[:i])
 		decodeTask(comm[:i])
 		sampleRaw(comm[:i])
 	}

@@ -291,7 +291,7 @@ func (s *Source) one(r *ring, e entry) {
 			s.tasks.Exit(e.time, t.pid, t.tid)
 		}
 	case recordComm:
-		if pid, tid, name, ok := decodeComm(rec, 8); ok {
+		if pid, tid, name, ok := decodeComm(rec); ok {
 			if h.misc&miscCommExec != 0 {
 				s.tasks.Exec(e.time, pid, tid, name)
 			} else {

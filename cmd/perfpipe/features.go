@@ -69,7 +69,7 @@ func readKallsyms(path string) *kallsyms {
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read from
 	k := &kallsyms{byName: make(map[string]uint64)}
 	sc := bufio.NewScanner(f)
 	for sc.Scan() {

@@ -32,8 +32,8 @@ func TestSamplesRun(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := writeJob(t, dir, string(s.Text))
-			runIn(t, dir, nil, "check", path).want(t, 0)
-			runIn(t, dir, nil, "run", path, "--dry-run").want(t, 0)
+			runIn(t, dir, "check", path).want(t, 0)
+			runIn(t, dir, "run", path, "--dry-run").want(t, 0)
 			jobs, err := configs.Load(s.Name, s.Text, configs.Check{})
 			if err != nil {
 				t.Fatal(err)
@@ -49,7 +49,7 @@ func TestSamplesRun(t *testing.T) {
 					want = 2 // ls of what does not exist
 				}
 			}
-			r := runIn(t, dir, nil, "run", path, "--duration", "1s")
+			r := runIn(t, dir, "run", path, "--duration", "1s")
 			r.want(t, want, "[ perfpipe run: wrote ")
 			for _, j := range jobs {
 				for _, o := range j.Outputs {
@@ -77,8 +77,8 @@ target:
   command: [sh, -c, '/bin/true; /bin/true; /bin/echo > /dev/null; exit 7']
 outputs: [job.ndjson]
 `)
-	runIn(t, dir, nil, "run", "-q", job).want(t, 7)
-	runIn(t, dir, nil, "record", "-q", "-e", "sched:sched_process_exec", "--filter", `pid > 0 && filename ~ "*/true"`, "-o", "flags.ndjson",
+	runIn(t, dir, "run", "-q", job).want(t, 7)
+	runIn(t, dir, "record", "-q", "-e", "sched:sched_process_exec", "--filter", `pid > 0 && filename ~ "*/true"`, "-o", "flags.ndjson",
 		"--", "sh", "-c", "/bin/true; /bin/true; /bin/echo > /dev/null; exit 7").want(t, 7)
 	var got [2][]string
 	for i, name := range []string{"job.ndjson", "flags.ndjson"} {
@@ -111,7 +111,7 @@ jobs:
   target: {all: true, command: [sh, -c, 'sleep 0.3; /bin/true']}
 `
 	path := writeJob(t, dir, job)
-	r := runIn(t, dir, nil, "run", path)
+	r := runIn(t, dir, "run", path)
 	r.want(t, 1, "fails: perfpipe run: ", "taken.csv", "works: [ perfpipe run: wrote ")
 	if s := readFile(t, filepath.Join(dir, "works.ndjson")); !strings.Contains(s, "/true") {
 		t.Errorf("the job that works has no row of its command: %s", s)
@@ -122,7 +122,7 @@ jobs:
 	if err := os.Remove(filepath.Join(dir, "works.ndjson")); err != nil {
 		t.Fatal(err)
 	}
-	r = runIn(t, dir, nil, "run", path, "--job", "works")
+	r = runIn(t, dir, "run", path, "--job", "works")
 	r.want(t, 0, "[ perfpipe run: wrote ")
 	if strings.Contains(r.stderr, "fails") {
 		t.Errorf("the other job ran as well:\n%s", r.stderr)
@@ -130,8 +130,8 @@ jobs:
 	// The status of a command counts among several jobs as well.
 	second := writeJob(t, t.TempDir(), "jobs:\n- {name: a, events: sched:sched_switch, outputs: [a.parquet], duration: 100ms}\n"+
 		"- {name: b, events: sched:sched_process_exec, outputs: [b.parquet], target: {command: exit 7}}\n")
-	runIn(t, dir, nil, "run", second).want(t, 7, "a: [ perfpipe run: wrote ", "b: [ perfpipe run: wrote ")
-	runIn(t, dir, nil, "run", path, "--job", "nope").want(t, 2, "it has fails, works")
+	runIn(t, dir, "run", second).want(t, 7, "a: [ perfpipe run: wrote ", "b: [ perfpipe run: wrote ")
+	runIn(t, dir, "run", path, "--job", "nope").want(t, 2, "it has fails, works")
 }
 
 func TestRunOfWhatIsNotHere(t *testing.T) {
@@ -139,7 +139,7 @@ func TestRunOfWhatIsNotHere(t *testing.T) {
 	dir := t.TempDir()
 	path := writeJob(t, dir, "events:\n- shed:sched_switch\n- event: sched:sched_switch\n  filter: |\n    prev_pid == 3 &&\n      prev_pdi == 4\noutputs: [x]\n")
 	for _, command := range []string{"run", "check"} {
-		runIn(t, dir, nil, command, path).want(t, 78,
+		runIn(t, dir, command, path).want(t, 78,
 			path+`:2:3: unknown event "shed:sched_switch"; did you mean sched:sched_switch?`,
 			path+`:6:7: filter of sched:sched_switch: unknown field "prev_pdi"`)
 	}
@@ -154,12 +154,12 @@ func TestDefaultsAreTaken(t *testing.T) {
 	dir := t.TempDir()
 	path := writeJob(t, dir, "events: sched:sched_process_exec\ntarget: {command: [/bin/true]}\n")
 	t.Setenv("PERFPIPE_OUTPUT", "env.ndjson")
-	runIn(t, dir, nil, "run", path).want(t, 0, " to env.ndjson ")
+	runIn(t, dir, "run", path).want(t, 0, " to env.ndjson ")
 	t.Setenv("PERFPIPE_OUTPUT", "")
 	if err := os.WriteFile(filepath.Join(dir, configs.DefaultsFile), []byte("output: file.ndjson\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runIn(t, dir, nil, "run", path).want(t, 0, " to file.ndjson ")
+	runIn(t, dir, "run", path).want(t, 0, " to file.ndjson ")
 }
 
 func TestDoctorLive(t *testing.T) {

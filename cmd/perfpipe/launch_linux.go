@@ -20,8 +20,8 @@ import (
 // calls execve; that is why main keeps to it.
 const launchWord = "__launch"
 
+//nolint:gochecknoinits // the documented way to keep main on the process's first thread
 func init() {
-	// The documented way to keep main on the process's first thread.
 	runtime.LockOSThread()
 }
 
@@ -70,12 +70,13 @@ func launch(words []string, st streams) (*command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", words[0], err)
 	}
-	defer goR.Close()
+	// The launcher has its own; nothing was written to these.
+	defer func() { _ = goR.Close() }()
 	errR, errW, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", words[0], err), goW.Close())
 	}
-	defer errW.Close()
+	defer func() { _ = errW.Close() }()
 	files := []*os.File{file(st.in, os.Stdin), file(st.out, os.Stdout), file(st.err, os.Stderr), goR, errW}
 	argv := append([]string{"perfpipe", launchWord, path}, words...)
 	p, err := os.StartProcess("/proc/self/exe", argv, &os.ProcAttr{Files: files, Env: os.Environ()})

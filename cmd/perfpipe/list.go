@@ -165,7 +165,7 @@ func formatFiles(st streams, paths []string) ([]*perfpipe.Schema, error) {
 			if err != nil {
 				return nil, fmt.Errorf("open format file: %w", err)
 			}
-			defer f.Close()
+			defer func() { _ = f.Close() }() // only read from
 			in = f
 		}
 		b, err := io.ReadAll(io.LimitReader(in, maxFormatFile))

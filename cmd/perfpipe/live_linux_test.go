@@ -62,14 +62,13 @@ type result struct {
 // invoke runs the binary in a fresh folder and waits for it.
 func invoke(t *testing.T, args ...string) result {
 	t.Helper()
-	return runIn(t, t.TempDir(), nil, args...)
+	return runIn(t, t.TempDir(), args...)
 }
 
-func runIn(t *testing.T, dir string, attr *syscall.SysProcAttr, args ...string) result {
+func runIn(t *testing.T, dir string, args ...string) result {
 	t.Helper()
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = dir
-	cmd.SysProcAttr = attr
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.WaitDelay = 5 * time.Second
@@ -177,7 +176,7 @@ func noLeftovers(t *testing.T, dir string) {
 func TestTheLineThisBeganWith(t *testing.T) {
 	testpriv.Need(t)
 	dir := t.TempDir()
-	r := runIn(t, dir, nil, "record", "-R", "-f", "-e", "irq:irq_handler_entry", "--filter", "irq==18 || irq==19", "sleep", "1")
+	r := runIn(t, dir, "record", "-R", "-f", "-e", "irq:irq_handler_entry", "--filter", "irq==18 || irq==19", "sleep", "1")
 	r.want(t, 0, "[ perfpipe record: wrote ", " to perfpipe.data (0 lost) ]")
 	for _, f := range []string{"manifest.json", "irq.irq_handler_entry/part-000000.parquet", "_clock/part-000000.parquet"} {
 		if _, err := os.Stat(filepath.Join(dir, "perfpipe.data", f)); err != nil {
@@ -185,7 +184,7 @@ func TestTheLineThisBeganWith(t *testing.T) {
 		}
 	}
 	// Again in the same place: the first is kept, as perf keeps perf.data.old.
-	runIn(t, dir, nil, "record", "-e", "irq:irq_handler_entry", "true").want(t, 0)
+	runIn(t, dir, "record", "-e", "irq:irq_handler_entry", "true").want(t, 0)
 	if _, err := os.Stat(filepath.Join(dir, "perfpipe.data.old", "manifest.json")); err != nil {
 		t.Error(err)
 	}
@@ -396,7 +395,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			runIn(t, dir, nil, append([]string{"record"}, tt.args...)...).want(t, tt.status, tt.texts...)
+			runIn(t, dir, append([]string{"record"}, tt.args...)...).want(t, tt.status, tt.texts...)
 		})
 	}
 	if got := readFile(t, filepath.Join(dir, "there.parquet")); got != "mine" {
@@ -496,7 +495,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = load.Process.Kill(); _ = load.Wait() }()
-	r := runIn(t, t.TempDir(), nil, "record", "-e", "raw_syscalls:*", "-a", "-o", filepath.Join(dir, "x.ndjson"), "--duration", "20s")
+	r := runIn(t, t.TempDir(), "record", "-e", "raw_syscalls:*", "-a", "-o", filepath.Join(dir, "x.ndjson"), "--duration", "20s")
 	r.want(t, 1, "no space left on device")
 	ents, err := os.ReadDir(dir)
 	if err != nil {
@@ -518,7 +517,7 @@ func TestReadOnlyFolder(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	runIn(t, t.TempDir(), nil, "record", "-e", "sched:sched_switch", "-o", filepath.Join(dir, "d"), "true").want(t, 1, "read-only file system")
+	runIn(t, t.TempDir(), "record", "-e", "sched:sched_switch", "-o", filepath.Join(dir, "d"), "true").want(t, 1, "read-only file system")
 }
 
 func TestShortLivedChildren(t *testing.T) {

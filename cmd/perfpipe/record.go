@@ -79,11 +79,8 @@ func checkChoices(c *configs.Capture) error {
 // recordFlags decodes perf record's flags into a capture.
 type recordFlags struct {
 	c                            *configs.Capture
-	formats                      []string
 	compress, format             string
-	pids, tids, clock            string
-	mmap, maxSize, switchOutput  string
-	callGraph                    bool
+	clock                        string
 	frequency                    string
 	delayMS                      int
 	ignoredR, ignoredF, noBuffer bool

@@ -50,7 +50,7 @@ func drain(r *Reader, err error) ([]sinktest.Row, error) {
 	var rows []sinktest.Row
 	b := perfpipe.NewBatch(r.Table(), 0)
 	for {
-		if err := r.Read(b); err == io.EOF {
+		if err := r.Read(b); errors.Is(err, io.EOF) {
 			return rows, nil
 		} else if err != nil {
 			return nil, err

@@ -96,7 +96,7 @@ func NewStreamReader(r io.Reader) (*Reader, error) {
 	next := out.next
 	out.next = func() (arrow.Record, error) {
 		rec, err := next()
-		if err == io.EOF && !bytes.Equal(tail.last[:], []byte(endOfStream)) {
+		if errors.Is(err, io.EOF) && !bytes.Equal(tail.last[:], []byte(endOfStream)) {
 			return nil, errTail
 		}
 		return rec, err
@@ -159,8 +159,8 @@ func (r *Reader) Read(b *perfpipe.Batch) (err error) {
 	b.Reset()
 	rec, err := r.next()
 	if err != nil {
-		if err == io.EOF {
-			return err
+		if errors.Is(err, io.EOF) {
+			return io.EOF
 		}
 		return fmt.Errorf("read Arrow data: %w", err)
 	}
@@ -190,7 +190,8 @@ func RowCount(r io.ReaderAt, size int64, layout Layout) (n int64, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("read Arrow file: %w", err)
 		}
-		defer f.Close()
+		// It holds nothing that closing could fail on: the file is the caller's.
+		defer func() { _ = f.Close() }()
 		if f.NumRecords() != m.batches {
 			return 0, fmt.Errorf("read Arrow file: its footer lists %d batches, it holds %d", f.NumRecords(), m.batches)
 		}

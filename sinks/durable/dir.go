@@ -87,7 +87,7 @@ func (d *Dir) Sub(name string) (*Dir, error) {
 func (d *Dir) sub(name, path string) (s *Dir, made bool, err error) {
 	fd := int(d.f.Fd())
 	err = unix.Mkdirat(fd, name, dirMode)
-	if err != nil && err != unix.EEXIST {
+	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, false, fmt.Errorf("make folder %s: %w", path, hint(err))
 	}
 	if made = err == nil; made {
@@ -121,11 +121,11 @@ func openDir(at int, name, path string) (*os.File, error) {
 	}
 	f := os.NewFile(uintptr(fd), path)
 	if err := unix.Fstat(fd, &st); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("open folder %s: %w", path, err)
 	}
 	if mode := uint32(st.Mode); mode&0o022 != 0 && mode&unix.S_ISVTX == 0 {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("open folder %s: others may write to it (mode %04o), and so could replace files in it: run chmod go-w %s, or choose another folder", path, mode&0o7777, path)
 	}
 	return f, nil
@@ -156,7 +156,7 @@ func (d *Dir) Sync() error {
 		if f, err = openDir(int(d.f.Fd()), d.below, d.path); err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 	}
 	if err := f.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // some filesystems know no fsync of folders
 		return fmt.Errorf("sync folder %s: %w", d.path, err)

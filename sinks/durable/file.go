@@ -159,7 +159,7 @@ func (f *File) commit(check func(r io.ReaderAt, size int64) error) error {
 	}
 	f.f = nil
 	if err := rename(int(f.dir.f.Fd()), f.dir.at(f.temp), f.dir.at(f.name)); err != nil {
-		unix.Unlinkat(int(f.dir.f.Fd()), f.dir.at(f.temp), 0) // the rename's error is the one that counts
+		_ = unix.Unlinkat(int(f.dir.f.Fd()), f.dir.at(f.temp), 0) // the rename's error is the one that counts
 		if errors.Is(err, unix.EEXIST) {
 			return taken(f.Path())
 		}
@@ -177,8 +177,8 @@ func (f *File) Abort() {
 		f.err = fmt.Errorf("write %s: %w", f.Path(), os.ErrClosed)
 	}
 	// There is nobody to tell, and nothing else to try.
-	f.f.Close()
-	unix.Unlinkat(int(f.dir.f.Fd()), f.dir.at(f.temp), 0)
+	_ = f.f.Close()
+	_ = unix.Unlinkat(int(f.dir.f.Fd()), f.dir.at(f.temp), 0)
 	f.f = nil
 	f.done = true
 }

@@ -17,14 +17,6 @@ type leaf struct {
 	n    int
 }
 
-// bytes returns the size that the values take in the batch.
-func (l *leaf) bytes() int {
-	if l.offs != nil {
-		return int(l.offs[l.n]-l.offs[0]) + 4*l.n
-	}
-	return len(l.data)
-}
-
 // narrow reads integers of up to 4 bytes into dst, widened by their sign.
 func narrow(dst []int32, data []byte, t perfpipe.Type) []int32 {
 	switch t {

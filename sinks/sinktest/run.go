@@ -305,12 +305,15 @@ func wrongColumns(t *testing.T, s Sink) {
 // nothing checks that dir holds no file at all, not even a temporary one.
 func nothing(t *testing.T, dir string) {
 	t.Helper()
-	filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			t.Errorf("left behind: %s", strings.TrimPrefix(p, dir))
 		}
 		return err
 	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // writeErrors lets the write fail at every step of bytes, and wants an error from

@@ -70,13 +70,13 @@ type file struct {
 
 func (f *file) Close() {
 	f.Reader.Close()
-	f.f.Close() // only read from
+	_ = f.f.Close() // only read from
 }
 
 // Read names the file in errors.
 func (f *file) Read(b *perfpipe.Batch) error {
 	err := f.Reader.Read(b)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%s: %w", f.path, err)
 	}
 	return err
@@ -93,7 +93,7 @@ func Open(path string) (Reader, error) {
 	}
 	r, err := open(f, path)
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &file{r, f, path}, nil

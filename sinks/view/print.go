@@ -153,7 +153,7 @@ func (p *printer) merge(srcs []*source) error {
 	for _, s := range srcs {
 		header := p.format == "csv"
 		switch err := s.next(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			if header {
 				if err := p.emptyHeader(s); err != nil {
 					return err
@@ -186,7 +186,7 @@ func (p *printer) merge(srcs []*source) error {
 		}
 		s.at++
 		switch err := s.next(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			live = append(live[:k], live[k+1:]...)
 		case err != nil:
 			return err
@@ -251,7 +251,7 @@ func (p *printer) stream(r io.Reader) error {
 			}
 		}
 		switch err := s.next(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return fmt.Errorf("standard input: %w", err)
@@ -282,7 +282,7 @@ func (p *printer) copyFile(path string, header, again bool) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read from
 	r := bufio.NewReaderSize(f, 64<<10)
 	if p.left < 0 && !again {
 		_, err := io.Copy(p.w, r)

@@ -46,7 +46,7 @@ func (s *source) next() error {
 			}
 		}
 		s.at = 0
-		if err := s.r.Read(s.b); err == io.EOF {
+		if err := s.r.Read(s.b); errors.Is(err, io.EOF) {
 			s.r.Close()
 			s.r, s.b, s.at = nil, nil, 0
 		} else if err != nil {
