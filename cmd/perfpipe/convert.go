@@ -74,16 +74,7 @@ damage is kept), 2 usage, 3 the recording has losses, under --fail-on-loss.`,
 		}
 		return f.filter(v)
 	}}, "filter", "filter for the -e before it, or for all events; several are joined by &&")
-	fl.Var(setter{"EVENT", f.exclude}, "exclude", "take events away from every -e; repeatable")
-	fl.VarP(setter{"PATH", f.output}, "output", "o", "a folder, or a file .parquet .arrow .arrows .csv .ndjson .txt, or - for standard output; repeatable (default perfpipe.data)")
-	fl.StringVar(&f.format, "format", "", "format where the path does not say it: parquet, arrow, arrows, csv, ndjson, txt")
-	fl.StringVarP(&f.compress, "compression-level", "z", "", "zstd level 1 to 22 of Parquet (default 1)")
-	fl.Lookup("compression-level").NoOptDefVal = "1"
-	fl.StringVar(&c.OnFault, "on-fault", "drop", "what becomes of a record whose filter faults: drop or pass")
-	fl.BoolVar(&c.KernelCompat, "kernel-compat", false, "filters mean exactly what the kernel's engine makes of them")
-	fl.BoolVar(&c.Decode, "decode", false, "add a <field>_name column beside enums and flags")
-	fl.StringVar(&c.Types, "types", "kernel", "kernel, or portable: unsigned columns widened")
-	fl.BoolVar(&c.FailOnLoss, "fail-on-loss", false, "exit with 3 when the recording has losses")
+	f.addShared(fl)
 	fl.BoolVar(&o.sample, "sample", false, "convert the small recording that perfpipe carries instead of a file")
 	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no closing line")
 	fl.BoolVarP(&o.verbose, "verbose", "v", false, "say what the file says of itself")

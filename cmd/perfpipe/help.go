@@ -18,7 +18,8 @@ Exit status:
 the working folder, and from PERFPIPE_OUTPUT, _COMPRESSION, _LEVEL, _RING, _ON_FAULT and
 _TYPES in the environment; a flag or the job file outranks them.`
 
-const rootExample = `  perfpipe doctor
+const rootExample = `  perfpipe demo
+  perfpipe doctor
   perfpipe record -e irq:irq_handler_entry --filter 'irq==18 || irq==19' -- sleep 1
   perfpipe record -e 'sched:*' -a -o sched.dataset -- sleep 1
   perfpipe run configs/irq.yaml

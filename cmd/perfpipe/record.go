@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/perfpipe/perfpipe/configs"
 )
@@ -94,15 +95,13 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	c := f.c
 	fl.VarP(setter{"EVENT", f.event}, "event", "e", "events: system:name, globs, several with commas, !name takes away; repeatable")
 	fl.Var(setter{"EXPR", f.filter}, "filter", "filter for the -e before it; several are joined by &&")
-	fl.Var(setter{"EVENT", f.exclude}, "exclude", "take events away from every -e; repeatable")
 	fl.BoolVarP(&c.Target.All, "all-cpus", "a", false, "every task, also while a command runs")
 	fl.VarP(setter{"PID,..", f.ids(&c.Target.PIDs)}, "pid", "p", "processes, all their threads")
 	fl.VarP(setter{"TID,..", f.ids(&c.Target.TIDs)}, "tid", "t", "single threads")
 	fl.StringVarP(&c.Target.User, "uid", "u", "", "every process of a user, by name or number")
 	fl.StringVarP(&c.Target.CPUs, "cpu", "C", "", "processors to record on, such as 0,2-4")
 	fl.BoolVarP(&c.Target.NoInherit, "no-inherit", "i", false, "leave out threads and children that start later")
-	fl.VarP(setter{"PATH", f.output}, "output", "o", "a folder, or a file .parquet .arrow .arrows .csv .ndjson .txt, or - for standard output; repeatable (default perfpipe.data)")
-	fl.StringVar(&f.format, "format", "", "format where the path does not say it: parquet, arrow, arrows, csv, ndjson, txt")
+	f.addShared(fl)
 	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
 	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")
 	fl.IntVarP(&f.delayMS, "delay", "D", 0, "wait so many milliseconds before events are on")
@@ -110,14 +109,7 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.Var(setter{"signal|SIZE|TIME", f.rotate}, "switch-output", "finish the files and begin new ones: at SIGUSR2, by size, or by time")
 	fl.Lookup("switch-output").NoOptDefVal = "signal"
 	fl.IntVar(&c.Rotate.MaxFiles, "switch-max-files", 0, "keep the newest so many files of each table")
-	fl.StringVarP(&f.compress, "compression-level", "z", "", "zstd level 1 to 22 of Parquet (default 1)")
-	fl.Lookup("compression-level").NoOptDefVal = "1"
-	fl.StringVar(&c.OnFault, "on-fault", "drop", "what becomes of a record whose filter faults: drop or pass")
-	fl.BoolVar(&c.KernelCompat, "kernel-compat", false, "filters mean exactly what the kernel's engine makes of them")
-	fl.BoolVar(&c.Decode, "decode", false, "add a <field>_name column beside enums and flags")
-	fl.StringVar(&c.Types, "types", "kernel", "kernel, or portable: unsigned columns widened")
 	fl.BoolVar(&c.TraceSelf, "trace-self", false, "keep events of perfpipe's own threads")
-	fl.BoolVar(&c.FailOnLoss, "fail-on-loss", false, "exit with 3 when anything was lost")
 	fl.IntVarP(&c.Period, "count", "c", 1, "record every so many-th event")
 	fl.BoolVar(&o.dryRun, "dry-run", false, "resolve and check everything, record nothing")
 	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no closing line")
@@ -127,6 +119,21 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.BoolVarP(&f.ignoredR, "raw-samples", "R", false, "accepted; samples are always raw")
 	fl.BoolVarP(&f.ignoredF, "force", "f", false, "accepted; nothing is overwritten")
 	fl.BoolVar(&f.noBuffer, "no-buffering", false, "accepted; rows of a stream are always shown within a second")
+}
+
+// addShared adds the flags that convert has as well: outputs, columns, filters.
+func (f *recordFlags) addShared(fl *pflag.FlagSet) {
+	c := f.c
+	fl.Var(setter{"EVENT", f.exclude}, "exclude", "take events away from every -e; repeatable")
+	fl.VarP(setter{"PATH", f.output}, "output", "o", "a folder, or a file .parquet .arrow .arrows .csv .ndjson .txt, or - for standard output; repeatable (default perfpipe.data)")
+	fl.StringVar(&f.format, "format", "", "format where the path does not say it: parquet, arrow, arrows, csv, ndjson, txt")
+	fl.StringVarP(&f.compress, "compression-level", "z", "", "zstd level 1 to 22 of Parquet (default 1)")
+	fl.Lookup("compression-level").NoOptDefVal = "1"
+	fl.StringVar(&c.OnFault, "on-fault", "drop", "what becomes of a record whose filter faults: drop or pass")
+	fl.BoolVar(&c.KernelCompat, "kernel-compat", false, "filters mean exactly what the kernel's engine makes of them")
+	fl.BoolVar(&c.Decode, "decode", false, "add a <field>_name column beside enums and flags")
+	fl.StringVar(&c.Types, "types", "kernel", "kernel, or portable: unsigned columns widened")
+	fl.BoolVar(&c.FailOnLoss, "fail-on-loss", false, "exit with 3 when anything was lost")
 }
 
 // setter is a flag whose every use calls a function, in the order of the command line.
@@ -199,7 +206,7 @@ func (f *recordFlags) ring(v string) error {
 		f.c.RingBytes = n * os.Getpagesize()
 		return nil
 	}
-	n, err := parseSize(v)
+	n, err := configs.ParseSize(v)
 	if err != nil {
 		return err
 	}
@@ -212,7 +219,7 @@ func (f *recordFlags) ring(v string) error {
 
 func (f *recordFlags) size(to *int64) func(string) error {
 	return func(v string) (err error) {
-		*to, err = parseSize(v)
+		*to, err = configs.ParseSize(v)
 		return err
 	}
 }
@@ -233,24 +240,12 @@ func (f *recordFlags) rotate(v string) error {
 		f.c.Rotate.Every = d
 		return nil
 	}
-	n, err := parseSize(v)
+	n, err := configs.ParseSize(v)
 	if err != nil {
 		return fmt.Errorf("%q is neither signal, nor a size such as 100M, nor a time such as 30s", v)
 	}
 	f.c.Rotate.Size = n
 	return nil
-}
-
-// parseSize reads a size as perf does: a number with B, K, M or G behind it.
-func parseSize(v string) (int64, error) {
-	num := strings.TrimRight(v, "BKMGibkmg")
-	n, err := strconv.ParseInt(num, 10, 64)
-	shift := map[string]uint{"B": 0, "K": 10, "KB": 10, "KIB": 10, "M": 20, "MB": 20, "MIB": 20, "G": 30, "GB": 30, "GIB": 30}
-	s, ok := shift[strings.ToUpper(v[len(num):])]
-	if err != nil || !ok || n < 1 || n > math.MaxInt64>>s {
-		return 0, fmt.Errorf("%q is no size; sizes look like 512K, 64M or 2G", v)
-	}
-	return n << s, nil
 }
 
 // finish settles what depends on several flags, and returns warnings.
