@@ -30,8 +30,8 @@ const (
 	iMaskS8                 //
 	iMaskS16                //
 	iMaskS32                //
-	iPrefix                 // the bytes at off begin with lit
-	iExact                  // the bytes at off, which end before size or a NUL, are lit
+	iText8                  // the 8 bytes at off, of which mask len counts, are lo
+	iText                   // the bytes at off begin with aux.str
 	// Tests that need no register and are rarer; see (*instr).test:
 	iSet    // load in aux.set
 	iMeta   // meta - lo <= len
@@ -84,7 +84,6 @@ type instr struct {
 	t, f   int32
 	lo     uint64
 	len    uint64
-	lit    []byte
 	aux    *aux
 }
 
@@ -117,6 +116,7 @@ const (
 type generator struct {
 	code   []instr
 	labels []int32
+	size   int // of the shortest record that the event has
 	min    int
 	regs   int
 	strs   int
@@ -125,7 +125,7 @@ type generator struct {
 
 // generate makes p's code of its tree.
 func (p *Program) generate() error {
-	g := &generator{}
+	g := &generator{size: p.schema.Size}
 	switch {
 	case p.root.isTrue():
 		g.emit(instr{op: iJump, t: toTrue})
@@ -446,14 +446,19 @@ func (g *generator) text(n *node, t, f int32) {
 		in := instr{op: iGlob, t: t, f: f, aux: &aux{glob: gl, fld: fl, name: fl.Name}}
 		if fl.Loc == perfpipe.LocStatic {
 			g.need(fl.Offset + fl.Size)
-			n := len(gl.lit)
-			switch {
-			case gl.kind == globPrefix && n <= fl.Size:
-				in.op, in.off, in.lit = iPrefix, int32(fl.Offset), gl.lit
-			case gl.kind == globExact && n < fl.Size:
-				in.op, in.off, in.lit = iExact, int32(fl.Offset), append(append([]byte{}, gl.lit...), 0)
-			case gl.kind == globExact && n == fl.Size:
-				in.op, in.off, in.lit = iExact, int32(fl.Offset), gl.lit
+			lit := gl.lit
+			if gl.kind == globExact && len(lit) < fl.Size {
+				lit = append(append([]byte{}, lit...), 0) // the text ends here
+			}
+			if (gl.kind == globPrefix || gl.kind == globExact) && len(lit) <= fl.Size && len(lit) > 0 {
+				in.op, in.off, in.aux.str = iText, int32(fl.Offset), lit
+				if len(lit) <= 8 && fl.Offset+8 <= g.size {
+					g.need(fl.Offset + 8)
+					in.op, in.len = iText8, ^uint64(0)>>(64-8*len(lit))
+					for i, c := range lit {
+						in.lo |= uint64(c) << (8 * i)
+					}
+				}
 			}
 		}
 		g.emit(in)

@@ -80,9 +80,8 @@ type pusher struct {
 func (p *Program) Push(k KernelFeatures) Pushed {
 	terms := conjuncts(p.root, nil)
 	var out Pushed
-	clauses := make([]*clause, len(terms))
 	size, faulted := 0, false
-	for i, n := range terms {
+	for _, n := range terms {
 		ps := &pusher{schema: p.schema, features: k, pass: p.onFault, budget: 4096}
 		c := ps.open("a term before it can fault, and then the record passes (on-fault is pass)")
 		if !faulted || !p.onFault {
@@ -93,14 +92,19 @@ func (p *Program) Push(k KernelFeatures) Pushed {
 		part := Part{Source: p.termSource(n), Exact: c.exact, Reason: ps.reason}
 		switch c.kind {
 		case clauseFalse:
-			c = ps.open("it is never true, which the kernel's language has no word for")
-			part.Exact, part.Reason = false, ps.reason
+			// The kernel's language has no false; no bit of nothing is set.
+			c = ps.open("it is never true, and the event has no common_type to say so with")
+			if f := findKernelField("common_type", p.schema); f != nil && f.kind == kernelOther {
+				c = &clause{kind: clauseAtom, text: "common_type & 0", exact: part.Exact}
+				part.Text, ps.reason = c.text, "it is never true"
+				size += len(part.Text) + len(" && ")
+			}
+			part.Exact, part.Reason = c.exact, ps.reason
 		case clauseTrue:
 		default:
 			part.Text = c.render(len(terms) > 1)
 			size += len(part.Text) + len(" && ")
 		}
-		clauses[i] = c
 		out.Parts = append(out.Parts, part)
 	}
 	for size-len(" && ") > maxKernelText {
@@ -203,10 +207,8 @@ func join(kind clauseKind, kids ...*clause) *clause {
 	out := &clause{kind: kind, exact: true}
 	for _, k := range kids {
 		if k.kind == absorbing {
-			if k.exact {
-				return k
-			}
-			return &clause{kind: absorbing}
+			// What stood before it may have faulted.
+			return &clause{kind: absorbing, exact: k.exact && out.exact}
 		}
 		out.exact = out.exact && k.exact
 		switch k.kind {

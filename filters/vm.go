@@ -88,9 +88,11 @@ func (p *Program) match(r *perfpipe.Record) (bool, Fault) {
 		case iMaskS32:
 			v = uint64(int64(int32(binary.LittleEndian.Uint32(raw[in.off:]))))
 			hit = v&in.lo != 0
-		case iPrefix, iExact:
-			at := raw[in.off:]
-			hit = len(at) >= len(in.lit) && string(at[:len(in.lit)]) == string(in.lit)
+		case iText8:
+			hit = binary.LittleEndian.Uint64(raw[in.off:])&in.len == in.lo
+		case iText:
+			lit := in.aux.str
+			hit = string(raw[in.off:int(in.off)+len(lit)]) == string(lit)
 		default:
 			var fault Fault
 			if hit, fault = in.test(r); fault != 0 {
@@ -131,7 +133,7 @@ func (in *instr) test(r *perfpipe.Record) (bool, Fault) {
 			return false, FaultTruncated
 		}
 		return v&in.lo != 0, 0
-	case iPrefix, iExact, iGlob:
+	case iText8, iText, iGlob:
 		s, ok := text(in.aux.fld, raw)
 		if !ok {
 			return false, FaultTruncated
