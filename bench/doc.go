@@ -3,6 +3,7 @@
 //
 //	go run ./bench            everything, about ten minutes, as root
 //	go run ./bench -smoke     a short run that shows that it works, and writes nothing
+//	go run ./bench -report F  BENCHMARKS.md again, from the rounds in F
 //
 // The load is a loop of getppid on a processor of its own, in a process of its
 // own, which times itself. The recorder, perf or perfpipe, runs on another

@@ -47,7 +47,9 @@ type options struct {
 	loadCPU, recordCPU int
 	// perfpipe is the program under test, "" builds it.
 	perfpipe string
-	smoke    bool
+	// report is a file of results to write BENCHMARKS.md from, instead of measuring.
+	report string
+	smoke  bool
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -60,6 +62,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fl.BoolVar(&o.smoke, "smoke", false, "a short run that writes no files and holds no figure against its bar")
 	fl.IntVar(&o.rounds, "rounds", o.rounds, "rounds of untraced, perf and perfpipe")
 	fl.IntVar(&o.calls, "calls", o.calls, "system calls of a round")
+	fl.StringVar(&o.report, "report", "", "measure nothing, write BENCHMARKS.md from this file of bench/results")
 	fl.StringVar(&o.perfpipe, "perfpipe", "", "measure this program instead of building one")
 	if err := fl.Parse(args); err != nil {
 		return o, err
@@ -89,6 +92,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.report != "" {
+		r, err := readResults(o.report)
+		if err != nil {
+			return err
+		}
+		return writeReport(r)
+	}
 	switch {
 	case os.Geteuid() != 0:
 		return errors.New("measure recorders: user id is not 0: run it as root")
@@ -108,8 +118,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	figures := res.figures()
-	if _, err := io.WriteString(stdout, table(figures)); err != nil {
+	if _, err := io.WriteString(stdout, table(res.figures())); err != nil {
 		return err
 	}
 	if o.smoke {
@@ -118,5 +127,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := writeResults(filepath.Join("bench", "results"), res); err != nil {
 		return err
 	}
-	return os.WriteFile("BENCHMARKS.md", []byte(report(res, figures)), 0o644)
+	return writeReport(res)
+}
+
+func writeReport(r *Results) error {
+	return os.WriteFile("BENCHMARKS.md", []byte(report(r, r.figures())), 0o644)
 }

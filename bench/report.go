@@ -1,12 +1,18 @@
 package main
 
 import (
+	_ "embed" // notes.md
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 )
+
+// notes are what a reader of the figures should know besides, written by hand.
+//
+//go:embed notes.md
+var notes string
 
 // table writes the figures as a Markdown table.
 func table(figures []Figure) string {
@@ -55,9 +61,10 @@ the rounds' own ratios, perfpipe by perf.
 
 ## Allocations
 
+%s
 %s`,
 		m.Date, m.Commit, m.CPU, m.CPUs, m.MemoryMB, m.Load, m.Kernel, m.Perf, m.Perfpipe, m.Go,
-		len(r.Rounds), table(figures), grouped(r.Calls), r.Ring, r.Ring, benchTable(r.Benches))
+		len(r.Rounds), table(figures), grouped(r.Calls), r.Ring, r.Ring, benchTable(r.Benches), notes)
 	return b.String()
 }
 
@@ -68,6 +75,19 @@ func benchTable(benches []Bench) string {
 		fmt.Fprintf(&b, "| %s | %.1f | %g |\n", l.Name, l.NS, l.Allocs)
 	}
 	return b.String()
+}
+
+// readResults reads what writeResults has written.
+func readResults(path string) (*Results, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Results{}
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("read results %s: %w", path, err)
+	}
+	return r, nil
 }
 
 // writeResults keeps the raw rounds, a file a day.
