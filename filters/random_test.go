@@ -239,3 +239,5 @@ func randomPrograms(t testing.TB, seed uint64, n int, faulty bool, o Options, f 
 		f(w, p)
 	}
 }
+
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(5, 5)) }
