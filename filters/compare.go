@@ -42,7 +42,7 @@ func (c *checker) comparison(x *syntax.Binary) *node {
 	if n, bad := c.odd(x, a, b); n != nil || bad {
 		return n
 	}
-	if b.isConst() && !c.constFits(x, x.X, x.Y, a, b) || a.isConst() && !c.constFits(x, x.Y, x.X, b, a) {
+	if b.isConst() && !c.constFits(x.Y, a, b) || a.isConst() && !c.constFits(x.X, b, a) {
 		return nil
 	}
 	return mkCmp(x.Op, a, b)
@@ -113,7 +113,7 @@ func (c *checker) kernelTakes(x syntax.Expr, f *perfpipe.Field, k *node) bool {
 
 // constFits reports a constant that no value of the field equals: the kernel
 // would cut it to the field's size and find something else.
-func (c *checker) constFits(x *syntax.Binary, at, kat syntax.Expr, a, k *node) bool {
+func (c *checker) constFits(kat syntax.Expr, a, k *node) bool {
 	if a.op != opLoad || k.typ == tBool {
 		return true
 	}
@@ -124,13 +124,13 @@ func (c *checker) constFits(x *syntax.Binary, at, kat syntax.Expr, a, k *node) b
 	if !less(k.typ, k.val, a.typ, d.lo) && !less(a.typ, d.hi, k.typ, k.val) {
 		return true
 	}
-	c.outOfRange(kat, a, k, "")
+	c.outOfRange(kat, a, k)
 	return false
 }
 
-func (c *checker) outOfRange(kat syntax.Expr, a, k *node, more string) {
+func (c *checker) outOfRange(kat syntax.Expr, a, k *node) {
 	d := a.load.bounds()
-	c.errorf(kat, rankStrict, fmt.Sprintf("the kernel would cut it to %s%s; --kernel-compat does as well", number(a.typ, extend(k.val, a.load.size*8, a.typ)), more),
+	c.errorf(kat, rankStrict, fmt.Sprintf("the kernel would cut it to %s; --kernel-compat does as well", number(a.typ, extend(k.val, a.load.size*8, a.typ))),
 		"%s is never in %s, which holds %s to %s", number(k.typ, k.val), short(syntax.Print(a.src)), number(a.typ, d.lo), number(a.typ, d.hi))
 }
 
@@ -153,7 +153,7 @@ func (c *checker) maskFits(x *syntax.Binary, a, k *node) *node {
 	if bits == 64 || k.val>>bits == 0 || k.negative() && !less(tInt, k.val, tInt, load{size: a.load.size, signed: true}.bounds().lo) {
 		return a
 	}
-	c.outOfRange(x.Y, a, k, "")
+	c.outOfRange(x.Y, a, k)
 	return nil
 }
 
@@ -342,7 +342,7 @@ func (c *checker) constant(x syntax.Expr, near *perfpipe.Field, a *node) (*node,
 		c.errorf(x, rankKernel, "", "an element of a set must be a constant")
 		return nil, false
 	}
-	return n, c.constFits(nil, x, x, a, n)
+	return n, c.constFits(x, a, n)
 }
 
 func (c *checker) inStrings(x *syntax.Binary, a *node, set *syntax.Set) *node {
