@@ -321,6 +321,28 @@ func TestVoidPages(t *testing.T) {
 	}
 }
 
+func TestUnsortedRowsAreNotSaidToBeSorted(t *testing.T) {
+	l := mixLoad()
+	early, late := l.batch(1000, 1), l.batch(1000, 2)
+	ts := early.Columns[1].Data
+	copy(ts[8*999:], ts[:8]) // the last row of the first batch is as early as its first
+	file := roundTrip(t, Options{GroupRows: 1000}, early, late, late)
+	f := footer(t, file)
+	for _, kv := range f.KeyValueMetadata {
+		if kv.Key == "sort_order" {
+			t.Errorf("metadata: got sort_order %s", kv.Value)
+		}
+	}
+	var said []int
+	for _, g := range f.RowGroups {
+		said = append(said, len(g.SortingColumns))
+	}
+	// The first group has the late row; the third begins before the second ended.
+	if want := []int{0, 1, 0}; !slices.Equal(said, want) {
+		t.Errorf("sorting columns of the row groups: got %v, want %v", said, want)
+	}
+}
+
 func TestPageIndexAndSorting(t *testing.T) {
 	l := mixLoad()
 	file := roundTrip(t, Options{Meta: map[string]string{"host": "h"}}, l.batch(100_000, 1), l.batch(50_000, 2))
