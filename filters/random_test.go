@@ -150,7 +150,7 @@ func (w *writer) atom() string {
 func (w *writer) value(depth int) string {
 	if depth <= 0 {
 		f := intFields[w.r.IntN(len(intFields))]
-		return w.pick(f.name, f.name, strconv.Itoa(w.r.IntN(9)), "-"+strconv.Itoa(1+w.r.IntN(9)), "0xffffffffffffffff", "$time", "strlen("+w.str()+")", "arr4[2]", "9223372036854775807")
+		return w.pick(f.name, f.name, strconv.Itoa(w.r.IntN(9)), "-"+strconv.Itoa(1+w.r.IntN(9)), "0xffffffffffffffff", "$time", "strlen("+w.str()+")", "arr4[2]", "9223372036854775807", "strlen(("+w.cond(0)+" ? "+w.str()+" : "+w.str()+"))")
 	}
 	a, b := w.value(depth-1), w.value(depth-1)
 	switch w.r.IntN(9) {

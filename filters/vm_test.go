@@ -188,6 +188,7 @@ func TestValues(t *testing.T) {
 		{"strlen(next_comm) == 4", true}, {"startswith(next_comm, \"ba\")", true}, {"endswith(next_comm, \"ash\")", true}, {"contains(next_comm, \"as\")", true},
 		{"contains(next_comm, \"zs\")", false}, {"str == \"b*\\[\"", true}, {"startswith(str, \"b*\")", true}, {"endswith(str, \"\\[\")", true}, {"str == c\"b*\\\\[\"", true},
 		{"next_comm[1] == 'a'", true}, {"startswith(next_comm, (a < 0 ? \"ba\" : \"zz\"))", true}, {"(a < 0 ? next_comm : str) == \"bash\"", true},
+		{"startswith(next_comm, ($comm != next_comm ? \"ba\" : \"zz\"))", true},
 		{"ip(saddr) == ip(\"10.1.2.3\")", true}, {"cidr(saddr, \"10.0.0.0/8\")", true}, {"cidr(saddr, \"10.128.0.0/9\")", false}, {"cidr(saddr6, \"fe80::/10\")", true}, {"cidr(saddr6, \"fec0::/10\")", false},
 		{"saddr == 0x0302010a", true}, {"saddr[0] == 10", true},
 		{"popcount(u32) == 32", true}, {"log2(u32) == 31", true}, {"log2(0) == 0", true}, {"ntohs(0x1234) == 0x3412", true}, {"ntohl(0x12345678) == 0x78563412", true}, {"bswap(1) == 0x100000000000000", true},
@@ -195,7 +196,8 @@ func TestValues(t *testing.T) {
 		{"has_flag(u32, 0x81)", true}, {"has_flag(s8, 0x81)", true}, {"any_flag(a, 4)", false}, {"any_flag(a, 3)", true}, {"hash(a) == hash(-5)", true}, {"hash(next_comm) == hash(\"bash\")", true},
 		{"has(a) && !has(nosuch)", true}, {"has(nosuch) && nosuch == 5", false}, {"!has(nosuch) || nosuch == 5", true}, {"has(nosuch) ? nosuch == 1 : a == -5", true},
 		{"$cpu == 3 && $pid == 41 && $tid == 42 && $comm ~ \"kworker*\" && CPU & 2 && COMM == \"kworker/0:1\"", true}, {"$event == \"test:random\"", true},
-		{"mask & CPUS{1}", true}, {"mask & CPUS{0,3-7}", false}, {"mask == CPUS{1-2}", true}, {"mask != CPUS{1-2}", false}, {"mask == CPUS{1}", false},
+		{"mask & CPUS{1}", true}, {"mask & CPUS{0,3-7}", false}, {"mask == CPUS{1-2}", true}, {"mask != CPUS{1-2}", false}, {"mask == CPUS{1}", false}, {"mask == CPUS{2}", false}, {"mask == CPUS{1-3}", false},
+		{"(s64)(a + strlen((a * 2 + b == -10 ? next_comm : str))) == -1", true}, {"(s64)(a * 3 + strlen((strlen(str) + b == 4 ? next_comm : $comm))) == -11", true}, {"strlen((b + 1 > a * 1 ? next_comm : str)) - a == 9", true},
 		{"a == -EINTR + -1", true}, {"s8 + 'x' == 'w'", true}, {"a < 0 && true", true}, {"a < 0 && false", false},
 	} {
 		p, err := Compile(tt.filter, s, Options{})
