@@ -135,7 +135,9 @@ func (p *Program) generate() error {
 		g.cond(p.root, toTrue, toFalse)
 	}
 	if g.deep {
-		return (&Error{Reason: fmt.Sprintf("the expression needs more than %d temporaries: it is nested too deeply to the right", maxRegs)}).place(p.source)
+		e := &Error{Reason: fmt.Sprintf("the expression needs more than %d temporaries: it is nested too deeply to the right", maxRegs)}
+		e.place(p.source)
+		return e
 	}
 	p.simple = true
 	for i := range g.code {
@@ -174,12 +176,11 @@ func (g *generator) label() int32 {
 
 func (g *generator) here(l int32) { g.labels[l] = int32(len(g.code)) }
 
-func (g *generator) emit(in instr) *instr {
+func (g *generator) emit(in instr) {
 	if in.aux == nil {
 		in.aux = &aux{}
 	}
 	g.code = append(g.code, in)
-	return &g.code[len(g.code)-1]
 }
 
 func (g *generator) need(end int) { g.min = max(g.min, end) }

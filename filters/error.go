@@ -131,13 +131,12 @@ func (e *Error) Caret() string {
 }
 
 // place fills in what follows from Source and Pos.
-func (e *Error) place(src string) *Error {
+func (e *Error) place(src string) {
 	e.Source = src
 	e.Pos = min(max(e.Pos, 0), len(src))
 	e.End = min(max(e.End, e.Pos), len(src))
 	e.Line = 1 + strings.Count(src[:e.Pos], "\n")
 	e.Col = 1 + utf8.RuneCountInString(src[strings.LastIndexByte(src[:e.Pos], '\n')+1:e.Pos])
-	return e
 }
 
 // joinErrors makes one error of a filter's faults, the first first; nil of none.

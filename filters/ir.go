@@ -114,7 +114,6 @@ type node struct {
 	fun    builtin
 	width  uint8 // of a cast, in bits
 	faults bool  // it or something below it can fault, a short record aside
-	narrow bool  // a constant written as a literal
 	load   load
 	val    uint64
 	str    string

@@ -166,7 +166,7 @@ func (k *kernelParser) operators(stack *[]kernelFrame, n *node, i int) (next int
 			if top.and != nil {
 				n = mkAnd(top.and, n)
 			}
-			top.and, n = n, nil
+			top.and = n
 		}
 		if c == '&' {
 			return i + 2, false, nil
