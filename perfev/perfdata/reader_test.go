@@ -422,6 +422,7 @@ func TestLost(t *testing.T) {
 		{"before the ring", [][]byte{lost(recordLostSamples, 0, 5, 3)}, map[string]uint64{perfpipe.LostSamples: 3}},
 		{"perf's sum counts what was told", [][]byte{lost(recordLost, 0, 5, 3), lost(recordLostSamples, 0, 0, 3)}, map[string]uint64{perfpipe.LostRing: 3}},
 		{"perf's sum knows more", [][]byte{lost(recordLost, 0, 5, 3), lost(recordLostSamples, 0, 0, 2), lost(recordLostSamples, 0, 0, 9)}, map[string]uint64{perfpipe.LostRing: 11}},
+		{"perf's sum knows less", [][]byte{lost(recordLost, 0, 5, 3), lost(recordLostSamples, 0, 0, 2)}, map[string]uint64{perfpipe.LostRing: 3}},
 		{"dropped by a filter", [][]byte{lost(recordLostSamples, miscLostBPF, 5, 3)}, map[string]uint64{}},
 		{"short", [][]byte{record(recordLost, 0, words(1))}, map[string]uint64{perfpipe.LostCorrupt: 1}},
 	} {

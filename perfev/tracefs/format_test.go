@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perfpipe/perfpipe"
 )
@@ -162,6 +163,7 @@ func TestParseFormatFields(t *testing.T) {
 		{"made.odd_types", "blob", perfpipe.Field{CType: "foo_t[BLOB_LEN]", Size: 7, ElemSize: 1, Count: 7, Kind: perfpipe.KindUint, Array: true}},
 		{"made.odd_types", "arr", perfpipe.Field{CType: "s32[]", Size: 16, ElemSize: 4, Count: 4, Kind: perfpipe.KindInt, Array: true}},
 		{"made.odd_types", "grid", perfpipe.Field{CType: "u8[2][3]", Size: 6, ElemSize: 1, Count: 6, Kind: perfpipe.KindUint, Array: true}},
+		{"made.odd_types", "foos", perfpipe.Field{CType: "xfs_foo_t[4]", Size: 8, ElemSize: 2, Count: 4, Kind: perfpipe.KindUint, Array: true}},
 		{"made.odd_types", "args", perfpipe.Field{CType: "unsigned long[]", ElemSize: 8, Kind: perfpipe.KindUint, Array: true}},
 		{"rt.sched_wakeup", "comm", perfpipe.Field{CType: "char[16]", Size: 16, ElemSize: 1, Count: 1, Kind: perfpipe.KindString}},
 		{"syscalls.sys_enter_openat", "filename", perfpipe.Field{CType: "const char *", Size: 8, ElemSize: 8, Count: 1, Kind: perfpipe.KindPointer}},
@@ -377,4 +379,28 @@ func FuzzParseFormat(f *testing.F) {
 			t.Fatalf("parsed twice: %v", err)
 		}
 	})
+}
+
+// The time for a format file is bounded, whatever stands in its print format.
+func TestParseFormatHostilePrint(t *testing.T) {
+	const head = "name: n\nID: 1\nformat:\n\tfield:int a;\toffset:0;\tsize:4;\tsigned:1;\n\nprint fmt: "
+	for name, part := range map[string]string{
+		"open lists":     "__print_flags(",
+		"nested lists":   "__print_flags(REC->a, {",
+		"open strings":   `"`,
+		"open brackets":  "__print_symbolic(((((",
+		"many operators": "__print_symbolic(REC->a+REC->a, ",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, size := range []int{maxPrint - 100, maxFormat - len(head) - 100} {
+				begin := time.Now()
+				if _, err := ParseFormat("x", []byte(head+strings.Repeat(part, size/len(part)))); err != nil {
+					t.Fatal(err)
+				}
+				if d := time.Since(begin); d > 20*time.Second {
+					t.Errorf("%d bytes took %v", size, d)
+				}
+			}
+		})
+	}
 }

@@ -6,10 +6,17 @@ import (
 	"github.com/perfpipe/perfpipe"
 )
 
+// maxPrint is the longest print format that is searched for names: the kernel's
+// longest has 5 KiB, and the time that nested lists take grows with the square.
+const maxPrint = 64 << 10
+
 // addSymbols gives the fields of s the names that its print format has for
 // their values. What it cannot read it leaves out; the first list for a field counts.
 func addSymbols(s *perfpipe.Schema) {
 	text := s.Print
+	if len(text) > maxPrint {
+		return
+	}
 	for i := 0; i < len(text); {
 		switch {
 		case text[i] == '"':

@@ -90,6 +90,7 @@ func TestTable(t *testing.T) {
 			s.Fork(1, 11, 10, 11, 10)
 			s.Comm(2, 11, 11, []byte("a"))
 			s.Exit(3, 11, 11)
+			s.want(11, 11, "a")
 			s.Fork(9, 11, 20, 11, 20)
 			s.want(11, 11, "")
 			s.Comm(10, 11, 11, []byte("b"))
