@@ -58,6 +58,7 @@ type Target struct {
 	// User is a name or number: every process of that user at the start.
 	User string
 	// CPUs is a list as the kernel writes it ("0,2-4"), "" is all that are online.
+	// Beside a command it means every task on these processors, as with perf.
 	CPUs string
 	// Command is started by the run and ends it.
 	Command []string

@@ -64,7 +64,8 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 				err = errors.Join(err, child.Abandon())
 			}
 		}()
-		if !c.Target.All && len(target.PIDs)+len(target.TIDs) == 0 {
+		// As with perf, -C means every task on those processors.
+		if !c.Target.All && c.Target.CPUs == "" && len(target.PIDs)+len(target.TIDs) == 0 {
 			target.TIDs = []int{child.proc.Pid}
 			target.EnableOnExec = c.Delay == 0
 		}

@@ -789,3 +789,20 @@ func TestUserTarget(t *testing.T) {
 	}
 	invoke(t, "record", "-e", "sched:sched_switch", "-u", "no-such-user", "--duration", "100ms").want(t, 2, `no user "no-such-user"`)
 }
+
+func TestProcessorsMeanEveryTaskOnThem(t *testing.T) {
+	testpriv.Need(t)
+	out := filepath.Join(t.TempDir(), "x.ndjson")
+	invoke(t, "record", "-q", "-e", "sched:sched_switch", "-C", "0", "-o", out, "sleep", "0.3").want(t, 0)
+	tids := map[int64]bool{}
+	for _, r := range readRows(t, readFile(t, out)) {
+		if r.num("cpu") != 0 {
+			t.Fatalf("got a row of cpu %d", r.num("cpu"))
+		}
+		tids[r.num("tid")] = true
+	}
+	// At least the idle task and one that woke it, beside the sleep.
+	if !tids[0] || len(tids) < 2 {
+		t.Errorf("got rows of %d tasks, idle %v", len(tids), tids[0])
+	}
+}

@@ -99,7 +99,7 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.VarP(setter{"PID,..", f.ids(&c.Target.PIDs)}, "pid", "p", "processes, all their threads")
 	fl.VarP(setter{"TID,..", f.ids(&c.Target.TIDs)}, "tid", "t", "single threads")
 	fl.StringVarP(&c.Target.User, "uid", "u", "", "every process of a user, by name or number")
-	fl.StringVarP(&c.Target.CPUs, "cpu", "C", "", "processors to record on, such as 0,2-4")
+	fl.StringVarP(&c.Target.CPUs, "cpu", "C", "", "processors to record on, such as 0,2-4: every task on them")
 	fl.BoolVarP(&c.Target.NoInherit, "no-inherit", "i", false, "leave out threads and children that start later")
 	f.addShared(fl)
 	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
