@@ -67,13 +67,16 @@ func TestLiveRecordingIsWhatPerfScriptSays(t *testing.T) {
 		if want[i].PID, err = strconv.Atoi(lines[2*i]); err != nil {
 			t.Fatal(err)
 		}
-		// A task past its exit: perf has no number for it, and we have common_pid's.
-		// Two names are no names: perf's own for a task that it knows nothing of.
+		// A thread past its exit has the number -1 for perf, and no name; we have its
+		// number from common_pid, and the name that it had. A task that perf knows
+		// nothing of is called by its number.
 		if i < len(got.rows) {
-			if want[i].TID == -1 {
-				want[i].TID, want[i].PID, want[i].Comm = got.rows[i].TID, got.rows[i].PID, got.rows[i].Comm
-			}
-			if strings.HasPrefix(want[i].Comm, ":") && got.rows[i].Comm == "" {
+			if lines[2*i+1] == "-1" && want[i].Comm == ":-1" {
+				want[i].Comm = got.rows[i].Comm
+				if lines[2*i] == "-1" {
+					want[i].PID = got.rows[i].PID
+				}
+			} else if strings.HasPrefix(want[i].Comm, ":") && got.rows[i].Comm == "" {
 				want[i].Comm = ""
 			}
 		}
