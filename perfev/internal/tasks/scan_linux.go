@@ -103,15 +103,14 @@ func (t *Table) scanThread(pid, tid int32, dir string, offset int64) (ppid int32
 const kthreadd = 2
 
 // taskName undoes what proc_task_name (fs/proc/array.c) adds to the names of
-// workers: it appends "-" or "+" and the work queue they serve at the moment, and
-// shows a rescuer's whole. task->comm, which events and the kernel's filters have,
-// ends before that, and after 15 bytes.
+// kernel threads: the whole of a long one, and to a worker's "-" or "+" and the
+// work queue that it serves at the moment. task->comm, which events and the
+// kernel's filters have, ends before that, and after 15 bytes.
 func taskName(comm []byte, ppid int32) []byte {
-	worker := []byte("kworker/")
-	if ppid != kthreadd || !bytes.HasPrefix(comm, worker) {
+	if ppid != kthreadd {
 		return comm
 	}
-	if !bytes.HasPrefix(comm, []byte("kworker/R-")) {
+	if bytes.HasPrefix(comm, []byte("kworker/")) && !bytes.HasPrefix(comm, []byte("kworker/R-")) {
 		if i := bytes.IndexAny(comm, "-+"); i > 0 {
 			comm = comm[:i]
 		}

@@ -127,6 +127,7 @@ func TestTaskName(t *testing.T) {
 		{"kworker/R-netns", 2, "kworker/R-netns"},
 		{"kworker/0:1H-mine", 1, "kworker/0:1H-mine"},
 		{"rcu_preempt", 2, "rcu_preempt"},
+		{"rcu_tasks_trace_kthread", 2, "rcu_tasks_trace"},
 		{"a-b", 2, "a-b"},
 	}
 	for _, tt := range tests {
