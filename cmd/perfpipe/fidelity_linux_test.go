@@ -72,7 +72,8 @@ var hexFields = map[string]bool{"clone_flags": true, "sa_handler": true, "sa_fla
 // many fields were compared. perf prints some fields by name or by a formula;
 // those that it prints as a number or as text are compared.
 func differs(ours row, p perfRow) (string, int) {
-	if ours.num("tid") != p.tid {
+	// Of a task past its exit perf says -1.
+	if ours.num("tid") != p.tid && p.tid != -1 {
 		return fmt.Sprintf("tid %d", ours.num("tid")), 0
 	}
 	compared := 0
@@ -187,7 +188,7 @@ func align(ours []row, theirs []perfRow) (compared int, err error) {
 		}
 		diff, n := differs(ours[at+i], p)
 		compared += n
-		if diff != "" && moved < 2+len(theirs)/100 && moveUp(ours[at+i:], p) {
+		if diff != "" && moved < 2+len(theirs)/100 && reorder(ours[at+i:], theirs[i:]) {
 			// An interrupt's events came between perf's taking of the time and ours.
 			moved++
 			continue
@@ -199,14 +200,25 @@ func align(ours []row, theirs []perfRow) (compared int, err error) {
 	return compared, nil
 }
 
-// moveUp brings the row that is p to the front, where it stands a little later.
-func moveUp(ours []row, p perfRow) bool {
-	const window, near = 100, 2_000_000
+// reorder brings the row that is perf's next to the front of ours, where it stands
+// later, or takes the front one to its place where perf has that one later.
+func reorder(ours []row, theirs []perfRow) bool {
+	const window, near = 3000, 50_000_000
+	if len(ours) > 1 && matches(ours[1:], theirs, 2) {
+		for k := 1; k < min(window, len(theirs), len(ours)); k++ {
+			if diff, _ := differs(ours[0], theirs[k]); diff == "" {
+				r := ours[0]
+				copy(ours[:k], ours[1:k+1])
+				ours[k] = r
+				return true
+			}
+		}
+	}
 	for j := 1; j < min(window, len(ours)); j++ {
 		if ours[j].num("ts")-ours[0].num("ts") > near {
 			return false
 		}
-		if diff, _ := differs(ours[j], p); diff == "" {
+		if diff, _ := differs(ours[j], theirs[0]); diff == "" {
 			r := ours[j]
 			copy(ours[1:j+1], ours[:j])
 			ours[0] = r
