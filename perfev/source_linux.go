@@ -109,6 +109,11 @@ func (s *Source) Start() error {
 // StartTasks begins to follow names and lives of tasks, and leaves the events off
 // until EnableLater.
 func (s *Source) StartTasks() error {
+	// Once before as well: a task that ends while the second scan runs is in its
+	// records only by its end.
+	if err := s.tasks.Scan(); err != nil {
+		return err
+	}
 	for i := range s.cpus {
 		if err := s.cpus[i].sideEv.Enable(); err != nil {
 			return fmt.Errorf("enable task records on cpu %d: %w", s.cpus[i].cpu, err)
