@@ -140,7 +140,7 @@ type run struct {
 	layouts []*layout // by merged: [0] a table an event, [1] one for all; nil where no output wants it
 	pool    *pool
 	w       *writer
-	// current are the batches being filled, by layout and event; since is when each got its first row.
+	// current are the batches being filled, by layout and event.
 	current [2][]*perfpipe.Batch
 	own     *own
 	// offset is the wall clock less CLOCK_MONOTONIC, nanoseconds.

@@ -128,6 +128,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	for _, out := range outs {
 		bytes += out.Sink.Bytes()
 	}
+	if n := src.LostTasks(); n > 0 {
+		fmt.Fprintf(st.err, "perfpipe %s: lost %s records of names, forks and exits: pid and comm of some rows may be those of before\n", o.Command, commas(n))
+	}
 	if res != nil {
 		closing(st.err, c, o, res, bytes)
 	}
