@@ -7,6 +7,7 @@
 package perfpipe
 
 import (
+	"fmt"
 	"io"
 	"time"
 )
@@ -39,6 +40,12 @@ type Visitor interface {
 	Lost(l Loss)
 	// Task takes what is known of a task, once it has ended or the run has.
 	Task(t Task)
+	// Stack takes a call chain the first time that a record has it, before that
+	// record. s and what it points to are the source's again when Stack returns.
+	Stack(s *Stack)
+	// Frame takes a place in code the first time that a stack goes through it, before
+	// that stack.
+	Frame(f Frame)
 }
 
 // Sink takes batches and makes something lasting of them. One goroutine calls it.
@@ -89,8 +96,71 @@ type Record struct {
 	// namespace; 0 is the idle task. The kernel's common_pid is the TID. PID is
 	// -1 where it could not be known.
 	PID, TID int32
+	// Stack is the ID of the call chain ([Stack]), 0 without one.
+	Stack uint64
+	// Cgroup is the id of the cgroup v2 that the task was in, the inode of its
+	// folder; 0 where it was not asked for.
+	Cgroup uint64
 	// CPU is the number of the processor that the event happened on.
 	CPU uint16
+}
+
+// Stack is a call chain: where an event happened, and who called that, the
+// innermost first, the kernel's part before the process's.
+type Stack struct {
+	// Frames are the IDs of the frames, as many as Addrs.
+	Frames []uint32
+	// Addrs are the addresses as they were when the event happened. Without frame
+	// pointers the process's part may be the first address alone.
+	Addrs []uint64
+	// ID is a hash of the frames; equal chains have equal IDs.
+	ID uint64
+	// PID is the process (thread group) that was seen with it first, in the initial
+	// pid namespace.
+	PID int32
+}
+
+// FrameKind is what kind of code a [Frame] is in.
+type FrameKind uint8
+
+// Kinds of frames.
+const (
+	// FrameUnknown: no mapping holds the address, or none is known of.
+	FrameUnknown FrameKind = iota
+	// FrameKernel: the kernel or one of its modules.
+	FrameKernel
+	// FrameFile: a file that is mapped into the process.
+	FrameFile
+	// FrameAnon: memory that no file is behind: code made at run time (JIT), the stack.
+	FrameAnon
+)
+
+var frameKinds = [...]string{"unknown", "kernel", "file", "anon"}
+
+func (k FrameKind) String() string {
+	if int(k) < len(frameKinds) {
+		return frameKinds[k]
+	}
+	return fmt.Sprintf("frame(%d)", uint8(k))
+}
+
+// Frame is one place in code, the same for all processes that run the same file.
+type Frame struct {
+	// File is the path of the mapped file as the process saw it, "[vdso]", "[kernel]"
+	// or "[module]" for the kernel's, "" where nothing is known.
+	File string
+	// BuildID is the file's in lower-case hex, "" where it has none or none was seen.
+	BuildID string
+	// Offset is the offset in the file for FrameFile and the vdso, else the address.
+	Offset uint64
+	// ID is what [Stack.Frames] holds, from 1 on.
+	ID uint32
+	// PID is the process for FrameAnon and FrameUnknown, whose addresses mean
+	// something there alone, and one that has the file mapped for FrameFile; 0 for
+	// the kernel.
+	PID int32
+	// Kind says where it is.
+	Kind FrameKind
 }
 
 // Loss is an exact count of events that did not become rows.
@@ -118,6 +188,10 @@ const (
 	LostCorrupt = "corrupt"
 	// LostUnread: still in the ring when the bounded drain at the end gave up.
 	LostUnread = "unread"
+	// LostReturn: a function was entered whose return was not seen: nested deeper
+	// than the kernel follows (64), left by longjmp or by the end of its thread, or
+	// still running when the recording ended.
+	LostReturn = "return_unseen"
 	// LostFilterFault: the filter faulted (x/0, an index out of range) and on-fault is drop.
 	LostFilterFault = "filter_fault"
 )
@@ -133,6 +207,9 @@ type Task struct {
 	Start, End int64
 	// TID, PID and PPID are the thread, its thread group, and the parent's thread group; PPID -1 is unknown.
 	TID, PID, PPID int32
+	// NSTID and NSPID are the thread and its group as their own pid namespace numbers
+	// them, 0 where that is not known. Outside of containers they are TID and PID.
+	NSTID, NSPID int32
 }
 
 // Clock is one reading of three clocks at the same moment, in nanoseconds.

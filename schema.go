@@ -64,6 +64,30 @@ type Field struct {
 	Array bool
 	// Signed is the format file's "signed:".
 	Signed bool
+	// Probed says when the field has no value, for probes that read the memory of
+	// a process; nil is a field that always has one.
+	Probed *Probed
+}
+
+// Probed says how to tell the value of a probe's field from memory that could not
+// be read. The kernel reads it as zeroes, and a string that cannot be read or that
+// has 4096 bytes or more as one of length 0 (kernel/trace/trace_probe_kernel.h),
+// so that a probe fetches more than is asked for. Offsets are those of hidden
+// fields in the record, -1 for none.
+type Probed struct {
+	// Check is the offset of the __data_loc of a string at the same place: where the
+	// value is all zeroes and the length there is 0, the memory could not be read.
+	Check int
+	// Head is the offset of the first HeadSize bytes of a string: where the string's
+	// length is 0 and they are not, it is longer than the kernel takes, and they are
+	// what there is of it.
+	Head, HeadSize int
+	// Length is the offset of a s64 that says how many bytes of a text in place are
+	// its own: the length word of a Go string.
+	Length int
+	// Never is true where the value cannot be had at all, such as a double in a
+	// register: every row is null.
+	Never bool
 }
 
 // Symbol is a name for a value, or for a bit of a mask.
@@ -86,6 +110,9 @@ type Schema struct {
 	Common []Field
 	// Fields are the event's own, in the order of the format file.
 	Fields []Field
+	// Table is the name of the table that the rows go to, "" is System.Name. Several
+	// events may share one: the sites of a probe whose arguments have different types.
+	Table string
 	// ID is the number in common_type (PERF_TYPE_TRACEPOINT's config), 0 if unknown.
 	ID int
 	// Size is the end of the last field: the least that a record must have, in bytes.
@@ -141,6 +168,93 @@ func (f *Field) Uint(raw []byte) (v uint64, ok bool) {
 		return 0, false
 	}
 	return LoadInt(raw[f.Offset:f.Offset+f.Size], f.Signed)
+}
+
+// Present reports whether the field, an integer in place, has a value in raw; ok is
+// false where raw is too short to tell.
+func (f *Field) Present(raw []byte) (present, ok bool) {
+	p := f.Probed
+	if p == nil {
+		return true, true
+	}
+	if p.Never {
+		return false, true
+	}
+	if p.Check < 0 {
+		return true, true
+	}
+	if f.Offset < 0 || f.Offset+f.Size > len(raw) || p.Check+4 > len(raw) {
+		return false, false
+	}
+	return !zero(raw[f.Offset:f.Offset+f.Size]) || locLength(raw, p.Check) > 0, true
+}
+
+// Text returns the text of a string field of a probe, up to its first NUL byte.
+// present is false where the memory could not be read, cut is true where data is
+// only the beginning of the text. ok is false where the field does not lie within raw.
+// It serves every string field; without Probed, present is true.
+func (f *Field) Text(raw []byte) (data []byte, present, cut, ok bool) {
+	p := f.Probed
+	if p != nil && p.Never {
+		return nil, false, false, true
+	}
+	data, ok = f.Bytes(raw)
+	if !ok {
+		return nil, false, false, false
+	}
+	if p == nil {
+		return upToNUL(data), true, false, true
+	}
+	switch {
+	case p.Length >= 0:
+		if p.Length+8 > len(raw) {
+			return nil, false, false, false
+		}
+		n, _ := LoadInt(raw[p.Length:p.Length+8], true)
+		switch {
+		case int64(n) <= 0:
+			return nil, n == 0, false, true
+		case zero(data) && p.Check >= 0 && p.Check+4 <= len(raw) && locLength(raw, p.Check) == 0:
+			return nil, false, false, true
+		case n > uint64(len(data)):
+			return data, true, true, true
+		}
+		return data[:n], true, false, true
+	case f.Loc == LocStatic:
+		present, ok = f.Present(raw)
+		return upToNUL(data), present, false, ok
+	case len(data) > 0:
+		return upToNUL(data), true, false, true
+	case p.Head >= 0:
+		if p.Head+p.HeadSize > len(raw) {
+			return nil, false, false, false
+		}
+		if head := raw[p.Head : p.Head+p.HeadSize]; head[0] != 0 {
+			return head, true, true, true
+		}
+	}
+	return nil, false, false, true
+}
+
+// locLength is the length in the __data_loc at off.
+func locLength(raw []byte, off int) int { return int(raw[off+2]) | int(raw[off+3])<<8 }
+
+func upToNUL(b []byte) []byte {
+	for i, c := range b {
+		if c == 0 {
+			return b[:i]
+		}
+	}
+	return b
+}
+
+func zero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // LoadInt reads b, 1, 2, 4 or 8 bytes in the order of the machine that recorded

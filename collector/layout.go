@@ -71,6 +71,9 @@ type layout struct {
 
 // TableName is the name of an event's table: "sched.sched_switch".
 func TableName(s *perfpipe.Schema) string {
+	if s.Table != "" {
+		return s.Table
+	}
 	return s.System + "." + s.Name
 }
 

@@ -28,6 +28,12 @@ var (
 		{Name: "start_ts", Type: perfpipe.TypeInt64, Nullable: true},
 		{Name: "end_ts", Type: perfpipe.TypeInt64, Nullable: true},
 	}}
+	stacksTable = perfpipe.Table{Name: "_stacks", Columns: []perfpipe.ColumnDef{
+		{Name: "stack_id", Type: perfpipe.TypeUint64},
+		{Name: "pid", Type: perfpipe.TypeInt32},
+		{Name: "addresses", Type: perfpipe.TypeList, Elem: perfpipe.TypeUint64},
+		{Name: "frames", Type: perfpipe.TypeList, Elem: perfpipe.TypeUint32},
+	}}
 )
 
 // ownRows bounds a batch of one of these tables.
@@ -35,14 +41,15 @@ const ownRows = 4096
 
 // own gathers rows of perfpipe's own tables.
 type own struct {
-	lost, clock, tasks *perfpipe.Batch
+	lost, clock, tasks, stacks *perfpipe.Batch
 }
 
 func newOwn() *own {
 	return &own{
-		lost:  perfpipe.NewBatch(&lostTable, 64),
-		clock: perfpipe.NewBatch(&clockTable, 64),
-		tasks: perfpipe.NewBatch(&tasksTable, 256),
+		lost:   perfpipe.NewBatch(&lostTable, 64),
+		clock:  perfpipe.NewBatch(&clockTable, 64),
+		tasks:  perfpipe.NewBatch(&tasksTable, 256),
+		stacks: perfpipe.NewBatch(&stacksTable, 0),
 	}
 }
 
@@ -92,4 +99,25 @@ func (o *own) addTask(t perfpipe.Task) (escaped uint64) {
 	return escaped
 }
 
-func (o *own) all() []*perfpipe.Batch { return []*perfpipe.Batch{o.lost, o.clock, o.tasks} }
+func (o *own) addStack(s *perfpipe.Stack) {
+	c := o.stacks.Columns
+	c[0].AppendInt(s.ID)
+	c[1].AppendInt(uint64(s.PID))
+	for _, a := range s.Addrs {
+		c[2].Child.AppendInt(a)
+	}
+	c[2].EndList()
+	for _, f := range s.Frames {
+		c[3].Child.AppendInt(uint64(f))
+	}
+	c[3].EndList()
+	o.stacks.Rows++
+}
+
+func (o *own) all() []*perfpipe.Batch {
+	list := []*perfpipe.Batch{o.lost, o.clock, o.tasks}
+	if o.stacks.Rows > 0 {
+		list = append(list, o.stacks)
+	}
+	return list
+}

@@ -150,6 +150,8 @@ type run struct {
 	reject uint64
 	faults [][]uint64 // by event and fault
 	rows   []uint64   // by event
+	// frames are the places in code that stacks went through, by ID less one.
+	frames []perfpipe.Frame
 	now    time.Time
 	// flushed, ticked and rotated are when these were last done.
 	flushed, ticked, rotated, shown time.Time
@@ -319,6 +321,17 @@ func (r *run) Task(t perfpipe.Task) {
 		r.handOwn()
 	}
 }
+
+// Stack implements [perfpipe.Visitor].
+func (r *run) Stack(s *perfpipe.Stack) {
+	r.own.addStack(s)
+	if r.own.stacks.Rows >= ownRows {
+		r.handOwn()
+	}
+}
+
+// Frame implements [perfpipe.Visitor].
+func (r *run) Frame(f perfpipe.Frame) { r.frames = append(r.frames, f) }
 
 // hand gives a filled batch to the writer.
 func (r *run) hand(li, slot int) {

@@ -37,8 +37,10 @@ func (c *tally) Record(r *perfpipe.Record) {
 	}
 	c.last = r.Time
 }
-func (c *tally) Lost(l perfpipe.Loss) { c.lost += l.Count }
-func (c *tally) Task(perfpipe.Task)   { c.tasks++ }
+func (c *tally) Lost(l perfpipe.Loss)  { c.lost += l.Count }
+func (c *tally) Task(perfpipe.Task)    { c.tasks++ }
+func (c *tally) Stack(*perfpipe.Stack) {}
+func (c *tally) Frame(perfpipe.Frame)  {}
 
 func schema(t *testing.T, event string) *perfpipe.Schema {
 	t.Helper()

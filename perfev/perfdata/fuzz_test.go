@@ -125,3 +125,5 @@ type discard struct{}
 func (discard) Record(*perfpipe.Record) {}
 func (discard) Lost(perfpipe.Loss)      {}
 func (discard) Task(perfpipe.Task)      {}
+func (discard) Stack(*perfpipe.Stack)   {}
+func (discard) Frame(perfpipe.Frame)    {}

@@ -45,8 +45,10 @@ func (c *collect) Record(r *perfpipe.Record) {
 	}
 	c.rows = append(c.rows, w)
 }
-func (c *collect) Lost(l perfpipe.Loss) { c.lost = append(c.lost, l) }
-func (c *collect) Task(t perfpipe.Task) { c.tasks = append(c.tasks, t) }
+func (c *collect) Lost(l perfpipe.Loss)  { c.lost = append(c.lost, l) }
+func (c *collect) Task(t perfpipe.Task)  { c.tasks = append(c.tasks, t) }
+func (c *collect) Stack(*perfpipe.Stack) {}
+func (c *collect) Frame(perfpipe.Frame)  {}
 
 // value is a field as JSON of dump.py has it: numbers, strings, arrays in hex.
 func value(f *perfpipe.Field, raw []byte) any {
