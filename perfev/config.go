@@ -1,6 +1,7 @@
 package perfev
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -20,6 +21,71 @@ type Config struct {
 	Period int
 	// KeepSelf keeps the events of the calling process's own threads.
 	KeepSelf bool
+	// CallChain is which call chains the records have (Record.Stack).
+	CallChain CallChain
+	// CgroupIDs has the records say which cgroup the task was in (Record.Cgroup):
+	// Linux 5.7, and perf_event on the v2 hierarchy.
+	CgroupIDs bool
+	// Entries are entry events of functions whose returns are among Events, to know
+	// how many returns were not seen. See [Entry].
+	Entries []Entry
+}
+
+// CallChain says which call chains are taken; the zero value takes none.
+type CallChain struct {
+	// Kernel and User take the kernel's part and the process's.
+	Kernel, User bool
+	// MaxFrames bounds how many addresses a chain has, 0 is what
+	// /proc/sys/kernel/perf_event_max_stack allows, 127 unless it was changed.
+	MaxFrames int
+	// StackBytes finds the process's part by unwinding a copy of so many bytes of its
+	// stack with what the binaries say of their frames (.eh_frame), and not by frame
+	// pointers: up to 65528, a multiple of 8. 0 goes by frame pointers. User must be set.
+	StackBytes int
+}
+
+// on reports whether any chain is taken.
+func (c CallChain) on() bool { return c.Kernel || c.User }
+
+// check says what is wrong with c.
+func (c CallChain) check() error {
+	switch {
+	case c.MaxFrames < 0 || c.MaxFrames > maxFrames:
+		return fmt.Errorf("call chains of %d frames: the number must lie between 1 and %d", c.MaxFrames, maxFrames)
+	case c.StackBytes != 0 && !c.User:
+		return errors.New("unwind copied stacks: the process's part of the call chains was not asked for")
+	case c.StackBytes < 0 || c.StackBytes > maxStackBytes || c.StackBytes%8 != 0:
+		return fmt.Errorf("copy %d bytes of the stack: the size must be a multiple of 8 up to %d", c.StackBytes, maxStackBytes)
+	}
+	return nil
+}
+
+// Entry is the entry event of a function whose return event is by trampoline. The
+// kernel follows 64 returns of a thread at most, and none past a longjmp: entries
+// and returns are counted by the kernel, beside the rings and before any filter, and
+// at the end of the run entries without a return are a Loss of reason LostReturn.
+type Entry struct {
+	// Schema is the entry event. It may be among Events as well.
+	Schema *perfpipe.Schema
+	// Of is the index of the return event in Events. Several entries may share it.
+	Of int
+}
+
+// check says what cannot be asked for.
+func (c *Config) check() error {
+	if err := c.CallChain.check(); err != nil {
+		return err
+	}
+	for _, e := range c.Entries {
+		if e.Of < 0 || e.Of >= len(c.Events) {
+			return fmt.Errorf("count entries of %s: its return is event %d of %d", e.Schema.Event(), e.Of, len(c.Events))
+		}
+	}
+	t := c.Target
+	if len(t.Cgroups) > 0 && len(t.PIDs)+len(t.TIDs) > 0 {
+		return errors.New("record cgroups: processes or threads were named as well; take one or the other")
+	}
+	return nil
 }
 
 // Event is one tracepoint with what the kernel is to filter.
@@ -34,12 +100,18 @@ type Event struct {
 	Optional bool
 }
 
-// Target is whose events are taken: those of PIDs and TIDs, or of every task where both are empty.
+// Target is whose events are taken: those of PIDs and TIDs, those of Cgroups, or of
+// every task where all are empty.
 type Target struct {
 	// PIDs are processes: all their threads, and with inheritance what these start.
 	PIDs []int
 	// TIDs are single threads.
 	TIDs []int
+	// Tree takes in the descendants of PIDs that live already.
+	Tree bool
+	// Cgroups are the folders of cgroups, with those below them, as [CgroupPath] finds
+	// them. They exclude PIDs and TIDs.
+	Cgroups []string
 	// CPUs are the processors to record on; nil is every one that is online.
 	CPUs []int
 	// EnableOnExec leaves the events of PIDs off until the process calls execve.
@@ -59,6 +131,12 @@ const (
 	ringMin = 512 << 10
 	// sideBytes is each CPU's side ring: room for some 1,500 forks, names and exits.
 	sideBytes = 128 << 10
+	// sideBytesMaps is the same with mappings: an exec makes some ten of them, of 150 bytes.
+	sideBytesMaps = 512 << 10
+	// maxFrames is what perf_event_max_stack may be raised to and a record still hold.
+	maxFrames = 8000
+	// maxStackBytes is what fits beside the header into the 16 bits of a record's size.
+	maxStackBytes = 65528
 )
 
 // DefaultRingBytes is the size of a data ring for a machine of cpus processors.

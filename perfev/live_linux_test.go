@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -26,21 +27,62 @@ type tally struct {
 	tasks     int
 	backwards int
 	last      int64
+	stacks    map[uint64]perfpipe.Stack
+	frames    map[uint32]perfpipe.Frame
+	losses    []perfpipe.Loss
+	byTID     map[int32]perfpipe.Task
+	// untold counts records and stacks that name what was not told before.
+	untold int
 }
 
 func (c *tally) Record(r *perfpipe.Record) {
 	k := *r
 	k.Raw = append([]byte(nil), r.Raw...)
 	c.records = append(c.records, k)
+	if _, ok := c.stacks[r.Stack]; r.Stack != 0 && !ok {
+		c.untold++
+	}
 	if r.Time < c.last {
 		c.backwards++
 	}
 	c.last = r.Time
 }
-func (c *tally) Lost(l perfpipe.Loss)  { c.lost += l.Count }
-func (c *tally) Task(perfpipe.Task)    { c.tasks++ }
-func (c *tally) Stack(*perfpipe.Stack) {}
-func (c *tally) Frame(perfpipe.Frame)  {}
+func (c *tally) Lost(l perfpipe.Loss) {
+	c.lost += l.Count
+	c.losses = append(c.losses, l)
+}
+
+func (c *tally) Task(k perfpipe.Task) {
+	c.tasks++
+	if c.byTID == nil {
+		c.byTID = map[int32]perfpipe.Task{}
+	}
+	c.byTID[k.TID] = k
+}
+
+func (c *tally) Stack(s *perfpipe.Stack) {
+	if c.stacks == nil {
+		c.stacks = map[uint64]perfpipe.Stack{}
+	}
+	k := *s
+	k.Frames, k.Addrs = slices.Clone(s.Frames), slices.Clone(s.Addrs)
+	if len(k.Frames) != len(k.Addrs) {
+		c.untold++
+	}
+	for _, f := range k.Frames {
+		if _, ok := c.frames[f]; !ok {
+			c.untold++
+		}
+	}
+	c.stacks[s.ID] = k
+}
+
+func (c *tally) Frame(f perfpipe.Frame) {
+	if c.frames == nil {
+		c.frames = map[uint32]perfpipe.Frame{}
+	}
+	c.frames[f.ID] = f
+}
 
 func schema(t *testing.T, event string) *perfpipe.Schema {
 	t.Helper()

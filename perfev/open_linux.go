@@ -25,9 +25,15 @@ func Open(cfg Config) (*Source, error) {
 		return nil, errors.New("open events: none are named")
 	}
 	s := &Source{cfg: cfg, wake: -1, leftOut: make(map[int]bool), exact: true, self: int32(os.Getpid())}
+	if err := s.cfg.check(); err != nil {
+		return nil, err
+	}
 	if err := s.index(); err != nil {
 		return nil, err
 	}
+	s.layout = layout{chain: cfg.CallChain.on(), cgroup: cfg.CgroupIDs}
+	s.lean = s.layout.lean()
+	s.prepareChains()
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -93,7 +99,7 @@ func (s *Source) open() error {
 		}
 	}})
 	for _, cpu := range cpus {
-		s.cpus = append(s.cpus, cpuRings{cpu: cpu})
+		s.cpus = append(s.cpus, cpuRings{cpu: cpu, mapFD: -1})
 		if err := s.openRings(&s.cpus[len(s.cpus)-1], size); err != nil {
 			return err
 		}
@@ -120,13 +126,17 @@ func (s *Source) openRings(c *cpuRings, size int) error {
 	side := dummy
 	side.Options.Comm, side.Options.CommExec, side.Options.Task = true, true, true
 	dummy.SetWakeupWatermark(uint32(size / 4))
-	side.SetWakeupWatermark(sideBytes / 4)
+	sideSize := sideBytes
+	if s.cfg.CallChain.User {
+		sideSize = sideBytesMaps
+	}
+	side.SetWakeupWatermark(uint32(sideSize / 4))
 
 	var err error
 	if c.dataEv, c.dataMap, err = openRing(&dummy, c.cpu, size); err != nil {
 		return err
 	}
-	if c.sideEv, c.sideMap, err = openRing(&side, c.cpu, sideBytes); err != nil {
+	if c.sideEv, c.sideMap, err = openRing(&side, c.cpu, sideSize); err != nil {
 		return err
 	}
 	for _, m := range []struct {
@@ -140,6 +150,9 @@ func (s *Source) openRings(c *cpuRings, size int) error {
 		}
 		*m.to = &ring{cpu: uint16(c.cpu), mem: ringMemory{data: m.mem.Data, head: m.mem.Head, setTail: m.mem.SetTail}}
 		s.poll = append(s.poll, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	if s.cfg.CallChain.User {
+		return c.openMaps()
 	}
 	return nil
 }
@@ -182,6 +195,7 @@ func (s *Source) openEvents() error {
 		Bits:        unix.PerfBitDisabled | unix.PerfBitSampleIDAll | unix.PerfBitUseClockID | unix.PerfBitWatermark,
 	}
 	attr.Size = unix.PERF_ATTR_SIZE_VER5
+	s.cfg.sampleMore(&attr)
 	perTask := len(s.cfg.Target.PIDs)+len(s.cfg.Target.TIDs) > 0
 	if perTask {
 		for i := range s.cfg.Events {
@@ -223,7 +237,7 @@ func (s *Source) openEvents() error {
 					return fmt.Errorf("open event %s on cpu %d: %w: the kernel lets nobody sample this event, as taking a sample would fire it again", ev.Schema.Event(), c.cpu, stripped(err))
 				}
 				if err != nil {
-					return openError("event "+ev.Schema.Event(), c.cpu, err)
+					return openError("event "+ev.Schema.Event(), c.cpu, s.chainError(err))
 				}
 				opened[tid] = true
 				c.events = append(c.events, tracepoint{fd: fd, event: ei})
@@ -310,6 +324,13 @@ func (s *Source) threads() ([]int, error) {
 			return nil, err
 		}
 		tids = append(tids, list...)
+	}
+	s.wanted = nil
+	if len(t.PIDs)+len(t.TIDs) > 0 {
+		s.wanted = make(map[int32]bool)
+		for _, pid := range t.PIDs {
+			s.wanted[int32(pid)] = true
+		}
 	}
 	slices.Sort(tids)
 	return slices.Compact(tids), nil

@@ -9,6 +9,7 @@ const (
 	recordExit        = 4
 	recordFork        = 7
 	recordSample      = 9
+	recordMMAP2       = 10
 	recordLostSamples = 13
 )
 

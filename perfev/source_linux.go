@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/internal/maps"
+	"github.com/perfpipe/perfpipe/perfev/internal/stacks"
 	"github.com/perfpipe/perfpipe/perfev/internal/sys"
 	"github.com/perfpipe/perfpipe/perfev/internal/tasks"
 )
@@ -46,6 +48,15 @@ type Source struct {
 	rec    perfpipe.Record
 	// pidOff is where common_pid stands in every event's raw data.
 	pidOff, self int32
+	// layout is what the samples have, lean where that is time and raw data alone.
+	layout layout
+	lean   bool
+	// chains is nil where no call chains are taken.
+	chains *stacks.Table
+	// maps is nil where their user part is not taken.
+	maps *maps.Table
+	// wanted are the processes of the target when it was opened, nil is all.
+	wanted map[int32]bool
 	// leftOut are the events that the kernel refused.
 	leftOut map[int]bool
 
@@ -70,6 +81,8 @@ type cpuRings struct {
 	sideMap        *sys.Ring
 	dataEv, sideEv *perf.Event
 	events         []tracepoint
+	// mapFD tells of mappings into the side ring, -1 without.
+	mapFD int
 	// lossSeen is set by a LOST record: the counts of events are to be read.
 	lossSeen bool
 	// lossFrom and lossTo bound the time in which the ring was full.
@@ -115,12 +128,23 @@ func (s *Source) StartTasks() error {
 		return err
 	}
 	for i := range s.cpus {
-		if err := s.cpus[i].sideEv.Enable(); err != nil {
-			return fmt.Errorf("enable task records on cpu %d: %w", s.cpus[i].cpu, err)
+		c := &s.cpus[i]
+		if err := c.sideEv.Enable(); err != nil {
+			return fmt.Errorf("enable task records on cpu %d: %w", c.cpu, err)
+		}
+		if c.mapFD < 0 {
+			continue
+		}
+		if err := sys.Enable(c.mapFD); err != nil {
+			return fmt.Errorf("enable mapping records on cpu %d: %w", c.cpu, err)
 		}
 	}
 	// The side band runs: whatever starts from here is seen, the rest is in /proc.
-	return s.tasks.Scan()
+	if err := s.tasks.Scan(); err != nil {
+		return err
+	}
+	s.scanMaps()
+	return nil
 }
 
 // EnableLater has the next Read turn the events on. It may be called from any goroutine.
@@ -270,7 +294,13 @@ func (s *Source) one(r *ring, e entry) {
 	switch h.kind {
 	case recordSample:
 		r.last = e.time
-		raw := sampleRaw(rec)
+		var more sampleView
+		var raw []byte
+		if s.lean {
+			raw = sampleRaw(rec)
+		} else if v, ok := s.layout.decode(rec); ok {
+			more, raw = v, v.raw
+		}
 		if int(s.pidOff)+4 > len(raw) {
 			r.corrupt++
 			return
@@ -285,23 +315,42 @@ func (s *Source) one(r *ring, e entry) {
 		if pid == s.self && !s.cfg.KeepSelf {
 			return
 		}
-		s.rec = perfpipe.Record{Time: e.time, Raw: raw, Comm: comm, Event: int(s.byType[typ]), PID: pid, TID: tid, CPU: r.cpu}
+		s.rec = perfpipe.Record{Time: e.time, Raw: raw, Comm: comm, Event: int(s.byType[typ]), PID: pid, TID: tid, CPU: r.cpu, Cgroup: more.cgroup}
+		if s.chains != nil {
+			s.rec.Stack = s.chainID(more, pid, e.time)
+		}
 		s.visit.Record(&s.rec)
 	case recordFork:
 		if t, ok := decodeTask(rec); ok {
 			s.tasks.Fork(e.time, t.pid, t.ppid, t.tid, t.ptid)
+			if m := s.maps; m != nil && t.pid != t.ppid {
+				m.Fork(t.pid, t.ppid, e.time)
+			}
 		}
 	case recordExit:
 		if t, ok := decodeTask(rec); ok {
 			s.tasks.Exit(e.time, t.pid, t.tid)
+			if m := s.maps; m != nil && !s.tasks.HasProcess(t.pid) {
+				m.Exit(t.pid)
+			}
 		}
 	case recordComm:
 		if pid, tid, name, ok := decodeComm(rec); ok {
 			if h.misc&miscCommExec != 0 {
 				s.tasks.Exec(e.time, pid, tid, name)
+				if s.maps != nil {
+					s.maps.Exec(pid, e.time)
+				}
 			} else {
 				s.tasks.Comm(e.time, pid, tid, name)
 			}
+		}
+	case recordMMAP2:
+		if s.maps == nil || len(rec) < headerSize+8 {
+			return
+		}
+		if pid, region, ok := maps.DecodeMMAP2(rec[headerSize:len(rec)-8], h.misc); ok {
+			s.maps.Map(pid, region, e.time)
 		}
 	case recordLost:
 		s.lost(r, e.time, rec)
@@ -377,6 +426,9 @@ func (s *Source) disable() error {
 		if err := s.cpus[i].sideEv.Disable(); err != nil {
 			errs = append(errs, fmt.Errorf("disable task records on cpu %d: %w", s.cpus[i].cpu, err))
 		}
+		if fd := s.cpus[i].mapFD; fd >= 0 {
+			errs = append(errs, sys.Disable(fd))
+		}
 	}
 	s.stopped = true
 	return errors.Join(errs...)
@@ -419,6 +471,9 @@ func (c *cpuRings) close() error {
 	var errs []error
 	for _, tp := range c.events {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(tp.fd)))
+	}
+	if c.mapFD >= 0 {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(c.mapFD)))
 	}
 	for _, m := range []*sys.Ring{c.dataMap, c.sideMap} {
 		if m != nil {

@@ -104,6 +104,9 @@ func (c *checker) Task(k perfpipe.Task) {
 	}
 }
 
+func (c *checker) Stack(s *perfpipe.Stack) { c.t.Fatalf("stack %+v, want none", s) }
+func (c *checker) Frame(f perfpipe.Frame)  { c.t.Fatalf("frame %+v, want none", f) }
+
 func BenchmarkRead(b *testing.B) {
 	whole := sampleFile(b)
 	b.SetBytes(int64(len(whole)))

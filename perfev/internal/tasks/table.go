@@ -125,6 +125,18 @@ func (t *Table) idleName(cpu uint16) string {
 // Len returns the number of living tasks.
 func (t *Table) Len() int { return t.live }
 
+// HasProcess reports whether a thread of process pid lives.
+func (t *Table) HasProcess(pid int32) bool { return t.groups[pid] != nil }
+
+// Processes returns the processes of which a thread lives, in no order.
+func (t *Table) Processes() []int32 {
+	list := make([]int32, 0, len(t.groups))
+	for pid := range t.groups {
+		list = append(list, pid)
+	}
+	return list
+}
+
 // Fork takes PERF_RECORD_FORK: thread tid of process pid was made by thread ptid
 // of process ppid. It bears its maker's name, executable and cgroup. time is in
 // nanoseconds on CLOCK_MONOTONIC, 0 where the record was made up for a task that

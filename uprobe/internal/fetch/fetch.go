@@ -31,4 +31,9 @@ type Arg struct {
 	Null string
 	// Float is 4 or 8 where the bits are those of an IEEE number in memory; 0 else.
 	Float int
+	// SignBits is the width in bits of a signed value that the kernel fetches as an
+	// unsigned bitfield: the decoder extends the sign from there. 0 elsewhere.
+	SignBits int
+	// Bool: the value is a truth value, 0 or 1, of an unsigned Type.
+	Bool bool
 }

@@ -1,0 +1,64 @@
+package args
+
+import "debug/dwarf"
+
+// children calls f for every child of e, which r has just returned.
+func children(e *dwarf.Entry, r *dwarf.Reader, f func(*dwarf.Entry) error) error {
+	if !e.Children {
+		return nil
+	}
+	for {
+		c, err := r.Next()
+		if err != nil {
+			return err
+		}
+		if c == nil || c.Tag == 0 {
+			return nil
+		}
+		if err := f(c); err != nil {
+			return err
+		}
+		if c.Children {
+			r.SkipChildren()
+		}
+	}
+}
+
+func str(e *dwarf.Entry, a dwarf.Attr) string {
+	s, _ := e.Val(a).(string)
+	return s
+}
+
+func flag(e *dwarf.Entry, a dwarf.Attr) bool {
+	b, _ := e.Val(a).(bool)
+	return b
+}
+
+// num returns a constant attribute; expressions are no constants.
+func num(e *dwarf.Entry, a dwarf.Attr) (int64, bool) {
+	switch v := e.Val(a).(type) {
+	case int64:
+		return v, true
+	case uint64:
+		return int64(v), true
+	}
+	return 0, false
+}
+
+// ref returns the offset that an attribute refers to within this file, else 0: what
+// is in dwz's second file is not read.
+func ref(e *dwarf.Entry, a dwarf.Attr) dwarf.Offset {
+	o, _ := e.Val(a).(dwarf.Offset)
+	return o
+}
+
+// or returns the first value that is not the zero of its type.
+func or[T comparable](list ...T) T {
+	var zero T
+	for _, v := range list {
+		if v != zero {
+			return v
+		}
+	}
+	return zero
+}
