@@ -39,12 +39,34 @@ type Capture struct {
 	FailOnLoss bool
 	// Decode adds a <field>_name column beside enums and flags.
 	Decode bool
+	// RetMode is "auto" (default), "sites" or "trampoline": how returns of functions are found.
+	RetMode string
+	// UnsafeUretprobe allows trampolines where they are known to kill the target.
+	UnsafeUretprobe bool
+	// Stacks is what of call chains is recorded.
+	Stacks Stacks
+	// CgroupIDs adds a column with the cgroup that the task was in.
+	CgroupIDs bool
 	// Types is "kernel" (default) or "portable" (unsigned columns widened).
 	Types string
 }
 
+// Stacks is what of call chains is recorded.
+type Stacks struct {
+	// Mode is "" for none, "fp" for frame pointers, "dwarf" for copied stacks.
+	Mode string
+	// Kernel and User are the parts that are taken.
+	Kernel, User bool
+	// Inline adds a column with the names of the frames to every row.
+	Inline bool
+	// Size is how many bytes of the stack are copied under "dwarf"; 0 is the default.
+	Size int
+}
+
 // Event is one -e with its filters.
 type Event struct {
+	// Binary is the file whose functions Select names; "" where Select says all.
+	Binary string
 	// Select are event names and globs, "!name" takes away.
 	Select []string
 	// Filter is the expression for all of them, "" is none; several --filter are joined by &&.
@@ -64,6 +86,12 @@ type Target struct {
 	Command []string
 	// All takes every task even where Command is given.
 	All bool
+	// Tree takes in the descendants that PIDs have already.
+	Tree bool
+	// Cgroup is the name of a cgroup, whose tasks are recorded.
+	Cgroup string
+	// Comm is a name or glob that the task must bear.
+	Comm string
 	// NoInherit leaves out children that start later.
 	NoInherit bool
 }

@@ -212,6 +212,12 @@ func (c *column) integer(f *perfpipe.Field) {
 	}
 	f.Size, f.ElemSize, f.Count = size*max(1, count), size, max(1, count)
 	f.Array = count > 0
+	if n := c.arg.SignBits; n > 0 {
+		f.Kind, f.Signed, f.SignBits = perfpipe.KindInt, true, n
+	}
+	if c.arg.Bool && size == 1 && count == 0 {
+		f.Kind = perfpipe.KindBool
+	}
 	if c.bytes > 0 {
 		f.Array, f.ElemSize, f.Count, f.Kind, f.Signed = true, 1, c.bytes, perfpipe.KindUint, false
 		f.CType = fmt.Sprintf("u8[%d]", c.bytes)

@@ -92,6 +92,17 @@ const funcField = "func"
 // Event returns "system:name".
 func (p *Probe) Event() string { return p.System + ":" + p.Name }
 
+// Rename gives the probe another name among events, and its table with it.
+func (p *Probe) Rename(name string) {
+	p.Name = name
+	p.Table = cleanName(p.System + "." + name)
+	for i := range p.Variants {
+		s := *p.Variants[i].Schema
+		s.Name, s.Table = p.Name, p.Table
+		p.Variants[i].Schema = &s
+	}
+}
+
 // Funcs returns the functions of all sites, each once, in order.
 func (p *Probe) Funcs() []string {
 	var list []string
@@ -107,7 +118,7 @@ func (p *Probe) Funcs() []string {
 	return list
 }
 
-// Lines returns the definitions of variant i for uprobe_events, under that name. path is
+// lines returns the definitions of variant i for uprobe_events, under that name. path is
 // the file as the kernel is to open it, without blanks and colons.
 func (p *Probe) lines(i int, group, event, path string) []string {
 	v := &p.Variants[i]

@@ -34,14 +34,20 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	}
 	defer func() { err = errors.Join(err, tfs.Close()) }()
-	plan, err := makePlan(c, tfs, kernelFeatures())
-	if err != nil {
-		return err
-	}
 	target, err := resolveTarget(c)
 	if err != nil {
 		return err
 	}
+	probes, err := newProber(c, commonFields(tfs))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, probes.close()) }()
+	plan, err := makePlan(c, tfs, probes, kernelFeatures())
+	if err != nil {
+		return err
+	}
+	warnProbes(st, o.Command, plan, target.PIDs)
 	if o.Verbose || o.DryRun {
 		describe(st, plan, c)
 	}
@@ -49,9 +55,20 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return nil
 	}
 
-	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period}
-	for _, p := range plan {
+	installed, err := installProbes(tfs, plan)
+	if err != nil {
+		return err
+	}
+	if installed != nil {
+		// After the source, whose descriptors hold them.
+		defer func() { err = errors.Join(err, installed.Close()) }()
+	}
+	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period, CallChain: callChain(c.Stacks), CgroupIDs: c.CgroupIDs}
+	for i, p := range plan {
 		cfg.Events = append(cfg.Events, perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty})
+		if p.entry != nil {
+			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i})
+		}
 	}
 	var child *command
 	released := false
@@ -65,7 +82,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 			}
 		}()
 		// As with perf, -C means every task on those processors.
-		if !c.Target.All && c.Target.CPUs == "" && len(target.PIDs)+len(target.TIDs) == 0 {
+		if !c.Target.All && c.Target.CPUs == "" && len(target.Cgroups)+len(target.PIDs)+len(target.TIDs) == 0 {
 			target.TIDs = []int{child.proc.Pid}
 			target.EnableOnExec = c.Delay == 0
 		}
@@ -204,7 +221,7 @@ func startSource(ctx context.Context, src *perfev.Source, c *configs.Capture) er
 
 // resolveTarget turns the capture's words into ids and processor numbers.
 func resolveTarget(c *configs.Capture) (perfev.Target, error) {
-	t := perfev.Target{PIDs: c.Target.PIDs, TIDs: c.Target.TIDs, NoInherit: c.Target.NoInherit}
+	t := perfev.Target{PIDs: c.Target.PIDs, TIDs: c.Target.TIDs, NoInherit: c.Target.NoInherit, Tree: c.Target.Tree}
 	if c.Target.CPUs != "" {
 		cpus, err := perfev.ParseCPUs(c.Target.CPUs)
 		if err != nil {
@@ -214,6 +231,19 @@ func resolveTarget(c *configs.Capture) (perfev.Target, error) {
 	}
 	if c.Target.All && (len(t.PIDs)+len(t.TIDs) > 0 || c.Target.User != "") {
 		return t, usageError(errors.New("-a records every task: it cannot be joined with -p, -t or -u"))
+	}
+	if c.Target.Tree && len(t.PIDs) == 0 && c.Target.User == "" && len(c.Target.Command) == 0 {
+		return t, usageError(errors.New("--tree takes in the descendants of processes: name some with -p"))
+	}
+	if c.Target.Cgroup != "" {
+		if c.Target.All || len(t.PIDs)+len(t.TIDs) > 0 || c.Target.User != "" {
+			return t, usageError(errors.New("--cgroup records every task of the cgroup: it cannot be joined with -a, -p, -t or -u; -C bounds the processors, --comm the names"))
+		}
+		path, err := perfev.CgroupPath(c.Target.Cgroup)
+		if err != nil {
+			return t, usageError(err)
+		}
+		t.Cgroups = []string{path}
 	}
 	if c.Target.User != "" {
 		pids, err := processesOf(c.Target.User)

@@ -10,6 +10,7 @@ import (
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/filters"
+	"github.com/perfpipe/perfpipe/uprobe"
 )
 
 // planned is one event of a capture: its layout, its filters, and what of them the kernel does.
@@ -28,6 +29,11 @@ type planned struct {
 	all       bool // some selection has no filter
 	// rest are what is left of each of progs when the kernel had its part.
 	rest []*filters.Program
+	// probe and variant are where a probe's event comes from; probe is nil for tracepoints.
+	probe   *uprobe.Probe
+	variant int
+	// entry is the event that counts the calls of a return probe by trampoline.
+	entry *perfpipe.Schema
 }
 
 // schemas looks events up: tracefs does, and a recorded file.
@@ -36,41 +42,35 @@ type schemas interface {
 	SchemaOf(event string) (*perfpipe.Schema, error)
 }
 
-// makePlan resolves the selections of c and compiles its filters.
-func makePlan(c *configs.Capture, from schemas, features filters.KernelFeatures) ([]*planned, error) {
+// planner makes a plan of selections.
+type planner struct {
+	c    *configs.Capture
+	from schemas
+	// probes makes probes of words; nil where there are none, as in a recorded file.
+	probes *prober
+	list   []*planned
+	byName map[string]*planned
+}
+
+// makePlan resolves the selections of c and compiles its filters. probes may be nil.
+func makePlan(c *configs.Capture, from schemas, probes *prober, features filters.KernelFeatures) ([]*planned, error) {
 	opts := filterOptions(c)
-	var list []*planned
-	byName := make(map[string]*planned)
+	pl := &planner{c: c, from: from, probes: probes, byName: make(map[string]*planned)}
 	for _, sel := range c.Events {
-		names, err := from.Select(sel.Select, c.Exclude)
+		chosen, err := pl.choose(sel)
 		if err != nil {
-			return nil, usageError(err)
+			return nil, err
 		}
 		var bad []string
 		var badErr error
-		for _, name := range names {
-			p := byName[name]
-			if p == nil {
-				s, err := from.SchemaOf(name)
-				if err != nil {
-					return nil, err
-				}
-				p = &planned{schema: s}
-				byName[name] = p
-				list = append(list, p)
-			}
-			for _, pat := range sel.Select {
-				if pat == name || strings.TrimPrefix(pat, "tracepoint:") == name {
-					p.keepEmpty = true
-				}
-			}
+		for _, p := range chosen {
 			if sel.Filter == "" {
 				p.all = true
 				continue
 			}
 			prog, err := filters.Compile(sel.Filter, p.schema, withFunctions(opts, sel.Filter))
 			if err != nil {
-				bad = append(bad, name)
+				bad = append(bad, p.schema.Event())
 				if badErr == nil {
 					badErr = err
 				}
@@ -80,18 +80,77 @@ func makePlan(c *configs.Capture, from schemas, features filters.KernelFeatures)
 			p.source = joinFilter(p.source, sel.Filter)
 		}
 		if badErr != nil {
-			return nil, usageError(filterError(badErr, bad, len(names)))
+			return nil, usageError(filterError(badErr, bad, len(chosen)))
 		}
 	}
-	if len(list) == 0 {
+	if len(pl.list) == 0 {
 		return nil, usageError(errors.New("every event is taken away again"))
 	}
-	for _, p := range list {
+	for _, p := range pl.list {
 		if err := p.settle(features); err != nil {
 			return nil, usageError(err)
 		}
 	}
-	return list, nil
+	return pl.list, nil
+}
+
+// choose returns the events of one selection: tracepoints, then probes.
+func (pl *planner) choose(sel configs.Event) ([]*planned, error) {
+	var patterns, words []string
+	for _, w := range sel.Select {
+		if isProbe(sel, w) {
+			words = append(words, w)
+		} else {
+			patterns = append(patterns, w)
+		}
+	}
+	var chosen []*planned
+	if len(patterns) > 0 {
+		names, err := pl.from.Select(patterns, pl.c.Exclude)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		for _, name := range names {
+			p := pl.byName[name]
+			if p == nil {
+				s, err := pl.from.SchemaOf(name)
+				if err != nil {
+					return nil, err
+				}
+				p = pl.add(name, &planned{schema: s})
+			}
+			for _, pat := range patterns {
+				if pat == name || strings.TrimPrefix(pat, "tracepoint:") == name {
+					p.keepEmpty = true
+				}
+			}
+			chosen = append(chosen, p)
+		}
+	}
+	for _, w := range words {
+		if pl.probes == nil {
+			return nil, usageError(fmt.Errorf("%s is a probe, and a recorded file has none that can be added; name its events as 'perfpipe list -i FILE' shows them", w))
+		}
+		pr, err := pl.probes.plan(sel, w)
+		if err != nil {
+			return nil, err
+		}
+		for i := range pr.Variants {
+			key := fmt.Sprintf("%s#%d", pr.Event(), i)
+			p := pl.byName[key]
+			if p == nil {
+				p = pl.add(key, &planned{schema: pr.Variants[i].Schema, probe: pr, variant: i, keepEmpty: true})
+			}
+			chosen = append(chosen, p)
+		}
+	}
+	return chosen, nil
+}
+
+func (pl *planner) add(key string, p *planned) *planned {
+	pl.byName[key] = p
+	pl.list = append(pl.list, p)
+	return p
 }
 
 func filterOptions(c *configs.Capture) filters.Options {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/perfpipe/perfpipe/configs"
+	"github.com/perfpipe/perfpipe/uprobe"
 )
 
 const recordHelp = `Record events of the running kernel into tables, until the command ends, the
@@ -84,6 +85,9 @@ type recordFlags struct {
 	clock                        string
 	frequency                    string
 	delayMS                      int
+	// exec is the -x before the events that follow.
+	exec                          string
+	chain, kernelChain, userChain bool
 	ignoredR, ignoredF, noBuffer bool
 	warnings                     []string
 }
@@ -94,13 +98,25 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.SortFlags = false
 	c := f.c
 	fl.VarP(setter{"EVENT", f.event}, "event", "e", "events: system:name, globs, several with commas, !name takes away; repeatable")
+	fl.VarP(setter{"BINARY", f.binary}, "exec", "x", "the -e behind it name functions of this file: FUNCTION, FUNCTION%return")
 	fl.Var(setter{"EXPR", f.filter}, "filter", "filter for the -e before it; several are joined by &&")
 	fl.BoolVarP(&c.Target.All, "all-cpus", "a", false, "every task, also while a command runs")
 	fl.VarP(setter{"PID,..", f.ids(&c.Target.PIDs)}, "pid", "p", "processes, all their threads")
 	fl.VarP(setter{"TID,..", f.ids(&c.Target.TIDs)}, "tid", "t", "single threads")
 	fl.StringVarP(&c.Target.User, "uid", "u", "", "every process of a user, by name or number")
 	fl.StringVarP(&c.Target.CPUs, "cpu", "C", "", "processors to record on, such as 0,2-4: every task on them")
+	fl.BoolVar(&c.Target.Tree, "tree", false, "with -p, the descendants that it has already as well")
+	fl.StringVarP(&c.Target.Cgroup, "cgroup", "G", "", "every task of a cgroup and of those below it, by name or path")
+	fl.StringVar(&c.Target.Comm, "comm", "", "tasks of this name alone, or of a glob")
 	fl.BoolVarP(&c.Target.NoInherit, "no-inherit", "i", false, "leave out threads and children that start later")
+	fl.BoolVarP(&f.chain, "call-chain", "g", false, "record call chains, by frame pointers")
+	fl.Var(setter{"fp|dwarf[,SIZE]", f.callGraph}, "call-graph", "record call chains by frame pointers, or by copied stacks that are unwound")
+	fl.BoolVar(&f.kernelChain, "kernel-callchains", false, "the kernel's part of call chains alone")
+	fl.BoolVar(&f.userChain, "user-callchains", false, "the process's part of call chains alone")
+	fl.BoolVar(&c.Stacks.Inline, "stack-inline", false, "a column stack with the names of the frames in every row")
+	fl.BoolVar(&c.CgroupIDs, "cgroup-id", false, "a column cgroup with the id of the task's cgroup (v2)")
+	fl.StringVar(&c.RetMode, "ret-mode", "auto", "how returns of functions are found: auto, sites (RET instructions) or trampoline")
+	fl.BoolVar(&c.UnsafeUretprobe, "unsafe-uretprobe", false, "allow trampolines on Go programs, which may kill them")
 	f.addShared(fl)
 	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
 	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")
@@ -148,17 +164,80 @@ func (s setter) Set(v string) error { return s.set(v) }
 
 func (f *recordFlags) event(v string) error {
 	var names []string
-	for _, n := range strings.Split(v, ",") {
-		if n = strings.TrimSpace(n); n != "" {
+	for _, n := range uprobe.SplitList(v) {
+		if n != "" {
 			names = append(names, n)
 		}
 	}
 	if len(names) == 0 {
 		return errors.New("no event is named")
 	}
-	f.c.Events = append(f.c.Events, configs.Event{Select: names})
+	if f.exec == "" {
+		f.c.Events = append(f.c.Events, configs.Event{Select: names})
+		return nil
+	}
+	// Behind -x a word is a function, but for what is an event's name.
+	ev, of := configs.Event{}, configs.Event{Binary: f.exec}
+	for _, n := range names {
+		if isEventName(n) {
+			ev.Select = append(ev.Select, n)
+		} else {
+			of.Select = append(of.Select, n)
+		}
+	}
+	for _, e := range []configs.Event{ev, of} {
+		if len(e.Select) > 0 {
+			f.c.Events = append(f.c.Events, e)
+		}
+	}
 	return nil
 }
+
+// isEventName reports whether a word names tracepoints and no function of a binary:
+// SYSTEM:NAME with one colon, and not perf's sdt_PROVIDER:NAME.
+func isEventName(n string) bool {
+	n = strings.TrimPrefix(n, "!")
+	if strings.HasPrefix(n, "tracepoint:") || n == lifecycleEvent {
+		return true
+	}
+	system, name, ok := strings.Cut(n, ":")
+	return ok && system != "" && name != "" && !strings.Contains(n, "::") && !strings.ContainsAny(n, "(\"'") && !strings.HasPrefix(n, "sdt_") && !uprobe.IsSpec(n)
+}
+
+func (f *recordFlags) binary(v string) error {
+	if v == "" {
+		return errors.New("the file is not named")
+	}
+	f.exec = v
+	return nil
+}
+
+// callGraph reads fp, dwarf or dwarf,SIZE.
+func (f *recordFlags) callGraph(v string) error {
+	mode, size, sized := strings.Cut(v, ",")
+	switch {
+	case mode == "lbr":
+		return errors.New("lbr needs branch records of the processor; fp and dwarf there are")
+	case mode != "fp" && mode != "dwarf":
+		return fmt.Errorf("%q is neither fp nor dwarf", mode)
+	case sized && mode == "fp":
+		return errors.New("fp copies no stack and has no size")
+	}
+	f.c.Stacks.Mode = mode
+	if !sized {
+		return nil
+	}
+	n, err := strconv.Atoi(size)
+	if err != nil || n < 8 || n > maxStackCopy || n%8 != 0 {
+		return fmt.Errorf("%q: a copied stack has 8 to %d bytes, a multiple of 8", size, maxStackCopy)
+	}
+	f.c.Stacks.Size = n
+	return nil
+}
+
+// maxStackCopy is the most that the kernel copies of a stack (sample_stack_user has
+// to fit the 16 bits of a record's size).
+const maxStackCopy = 65528
 
 func (f *recordFlags) filter(v string) error {
 	if len(f.c.Events) == 0 {
@@ -260,6 +339,15 @@ func (f *recordFlags) finish() []string {
 			c.Outputs[i].Compression = "zstd"
 			c.Outputs[i].Level, _ = strconv.Atoi(f.compress)
 		}
+	}
+	if f.chain && c.Stacks.Mode == "" {
+		c.Stacks.Mode = "fp"
+	}
+	if c.Stacks.Mode == "" && (f.kernelChain || f.userChain || c.Stacks.Inline) {
+		c.Stacks.Mode = "fp"
+	}
+	if c.Stacks.Mode != "" {
+		c.Stacks.Kernel, c.Stacks.User = f.kernelChain || !f.userChain, f.userChain || !f.kernelChain
 	}
 	c.Delay = time.Duration(f.delayMS) * time.Millisecond
 	if f.frequency != "" {
