@@ -324,6 +324,9 @@ func isGo(b *binary, fn symbols.Func) bool {
 func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) {
 	s := p.Spec
 	goFunc := isGo(b, *fn)
+	if err := insn.Supported(b.Machine()); err != nil {
+		return nil, err
+	}
 	var offsets []uint64 // from the function's start
 	code, err := b.Code(*fn)
 	if err != nil {
@@ -336,6 +339,9 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 	switch {
 	case s.Kind == Return && p.Mode == RetSites:
 		scan, err := insn.Scan(code)
+		if err == nil && len(scan.Returns) == 0 {
+			_, err = insn.Returns(code)
+		}
 		if err != nil {
 			return nil, r.noSites(b, fn, goFunc, err)
 		}
@@ -417,8 +423,8 @@ func (r *Resolver) arguments(p *Probe, b *binary, fn *symbols.Func, goFunc, insi
 	}
 	list, warnings, err := args.Resolve(b.debug(), f, want)
 	if err != nil {
-		if b.noDWARF != nil && errors.Is(err, args.ErrNoDebug) {
-			return nil, fmt.Errorf("%w (%w)", err, b.noDWARF)
+		if b.noDWARF != nil {
+			return nil, fmt.Errorf("%w; %w", err, b.noDWARF)
 		}
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func runConvert(ctx context.Context, st streams, r *perfdata.Reader, name string
 	if err := checkChoices(c); err != nil {
 		return usageError(fmt.Errorf("convert: %w", err))
 	}
-	plan, err := makePlan(c, r, filters.KernelFeatures{})
+	plan, err := makePlan(c, r, nil, filters.KernelFeatures{})
 	if err != nil {
 		return err
 	}
