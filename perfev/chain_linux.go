@@ -117,10 +117,15 @@ func (s *Source) chainID(v sampleView, pid int32, at int64) uint64 {
 	return s.chains.ID(v.chain, pid, at, s.visit)
 }
 
-// chainError says what a kernel that refuses call chains means.
-func (s *Source) chainError(err error) error {
-	if errors.Is(err, unix.EOVERFLOW) {
+// explain says what some refusals of the kernel mean.
+func (s *Source) explain(err error) error {
+	switch {
+	case errors.Is(err, unix.EOVERFLOW):
 		return fmt.Errorf("%w: call chains of %d frames go over /proc/sys/kernel/perf_event_max_stack; ask for fewer or raise it", err, s.cfg.CallChain.MaxFrames)
+	case len(s.cfg.Target.Cgroups) > 0 && (errors.Is(err, unix.EBADF) || errors.Is(err, unix.EINVAL)):
+		return fmt.Errorf("%w: perf does not follow this cgroup: it must be a folder of the v2 hierarchy, or of perf_event where that is mounted as v1, on a kernel with CONFIG_CGROUP_PERF", err)
+	case s.cfg.CgroupIDs && errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("%w: this kernel may not tell the cgroup of a task (Linux 5.7 with CONFIG_CGROUP_PERF does)", err)
 	}
 	return err
 }

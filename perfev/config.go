@@ -120,6 +120,9 @@ type Target struct {
 	NoInherit bool
 }
 
+// perTask reports whether events are opened for threads.
+func (t Target) perTask() bool { return len(t.PIDs)+len(t.TIDs) > 0 }
+
 const (
 	// ringTotal bounds the memory of all data rings together under the default
 	// size, so that a machine of many processors stays modest.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/elastic/go-perf"
@@ -80,12 +79,12 @@ func (s *Source) open() error {
 	if err != nil {
 		return err
 	}
-	threads, err := s.threads()
+	targets, err := s.targetCount()
 	if err != nil {
 		return err
 	}
 	// The count may change until the events are opened: then the kernel says so.
-	if err := checkFiles(len(s.cfg.Events), len(cpus), max(1, len(threads))); err != nil {
+	if err := checkFiles(len(s.cfg.Events)+len(s.cfg.counters()), len(cpus), targets); err != nil {
 		return err
 	}
 	if s.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
@@ -93,7 +92,7 @@ func (s *Source) open() error {
 		return os.NewSyscallError("eventfd", err)
 	}
 	s.poll = append(s.poll, unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
-	s.tasks = tasks.New(tasks.Options{Exe: tasks.ExeOf, Alive: tasks.AliveIn, Done: func(t perfpipe.Task) {
+	s.tasks = tasks.New(tasks.Options{Exe: tasks.ExeOf, Space: tasks.SpaceOf, Inside: tasks.InsideOf, Alive: tasks.AliveIn, Done: func(t perfpipe.Task) {
 		if s.visit != nil {
 			s.visit.Task(t)
 		}
@@ -176,7 +175,7 @@ func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 	return ev, m, nil
 }
 
-// openEvents opens every tracepoint on every processor, for every thread, all
+// openEvents opens every tracepoint on every processor, for every target, all
 // writing to the processor's data ring. go-perf has no bit for PERF_FORMAT_LOST,
 // so these are opened with x/sys.
 //
@@ -184,84 +183,188 @@ func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 // processor, some 20 ms; one that is there already takes microseconds. So each
 // tracepoint is taken once on this thread before the target's threads are listed:
 // a thread that one of them starts between the listing and the opening would
-// inherit nothing, and that time must be short.
+// inherit nothing, and that time must be short. What starts within it all the same
+// is told by its FORK record and opened then: see openLate.
 func (s *Source) openEvents() error {
+	o := &opening{s: s, slots: s.slots(), times: make(map[int][]int64)}
+	perTask := s.cfg.Target.perTask()
+	late := perTask && !s.cfg.Target.NoInherit
+	if perTask {
+		for i := range o.slots {
+			attr := o.slots[i].attr
+			attr.Bits &^= unix.PerfBitInherit
+			if fd, err := s.perfEventOpen(&attr, whose{}, -1); err == nil {
+				defer func() { _ = unix.Close(fd) }() // it never counted anything
+			}
+		}
+	}
+	if late {
+		if err := s.watchForks(); err != nil {
+			return err
+		}
+	}
+	targets, err := s.targets()
+	defer func() {
+		for _, w := range targets {
+			if w.flags&unix.PERF_FLAG_PID_CGROUP != 0 {
+				_ = unix.Close(w.id)
+			}
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	for _, w := range targets {
+		if err := o.open(w, nil); err != nil {
+			return err
+		}
+	}
+	if late {
+		if err := o.openLate(); err != nil {
+			return err
+		}
+	}
+	if len(s.leftOut) == len(s.cfg.Events) {
+		return fmt.Errorf("open events: the kernel lets nobody sample any of them, as taking a sample would fire them again: %s", strings.Join(s.LeftOut(), ", "))
+	}
+	if perTask && o.opened == 0 {
+		return fmt.Errorf("open events: none of the %d threads to be recorded is alive any more", len(targets))
+	}
+	return nil
+}
+
+// slot is one event to be opened for each target.
+type slot struct {
+	attr unix.PerfEventAttr
+	// event indexes Config.Events; counters have -1.
+	event int
+	// counter is what it counts for, on its own.
+	counter counter
+	// ci indexes the processors, -1 is all at once.
+	ci int
+}
+
+// slots lists what is opened for each target.
+func (s *Source) slots() []slot {
+	t := s.cfg.Target
 	attr := unix.PerfEventAttr{
 		Type:        unix.PERF_TYPE_TRACEPOINT,
+		Size:        unix.PERF_ATTR_SIZE_VER5,
 		Sample:      uint64(max(1, s.cfg.Period)),
 		Sample_type: unix.PERF_SAMPLE_TIME | unix.PERF_SAMPLE_RAW,
 		Read_format: unix.PERF_FORMAT_LOST,
 		Clockid:     unix.CLOCK_MONOTONIC,
 		Bits:        unix.PerfBitDisabled | unix.PerfBitSampleIDAll | unix.PerfBitUseClockID | unix.PerfBitWatermark,
 	}
-	attr.Size = unix.PERF_ATTR_SIZE_VER5
+	count := unix.PerfEventAttr{Type: attr.Type, Size: attr.Size, Bits: unix.PerfBitDisabled}
 	s.cfg.sampleMore(&attr)
-	perTask := len(s.cfg.Target.PIDs)+len(s.cfg.Target.TIDs) > 0
-	if perTask {
-		for i := range s.cfg.Events {
-			attr.Config = uint64(s.cfg.Events[i].Schema.ID)
-			if fd, err := s.perfEventOpen(&attr, 0, -1); err == nil {
-				defer func() { _ = unix.Close(fd) }() // it never counted anything
-			}
+	for _, a := range []*unix.PerfEventAttr{&attr, &count} {
+		if t.perTask() && !t.NoInherit {
+			a.Bits |= unix.PerfBitInherit
+		}
+		if t.EnableOnExec {
+			a.Bits |= unix.PerfBitEnableOnExec
 		}
 	}
-	threads, err := s.threads()
+	var list []slot
+	for ei := range s.cfg.Events {
+		attr.Config = uint64(s.cfg.Events[ei].Schema.ID)
+		for ci := range s.cpus {
+			attr.Wakeup = uint32(len(s.cpus[ci].dataMap.Data) / 4)
+			list = append(list, slot{attr: attr, event: ei, ci: ci})
+		}
+	}
+	for _, c := range s.cfg.counters() {
+		count.Config = c.id
+		if t.perTask() && t.CPUs == nil {
+			list = append(list, slot{attr: count, event: -1, counter: c, ci: -1})
+			continue
+		}
+		for ci := range s.cpus {
+			list = append(list, slot{attr: count, event: -1, counter: c, ci: ci})
+		}
+	}
+	return list
+}
+
+// opening is the opening of all slots for all targets.
+type opening struct {
+	s     *Source
+	slots []slot
+	// times is, by thread, when the opening of each slot began.
+	times map[int][]int64
+	// opened is the number of targets for which a slot is open.
+	opened int
+}
+
+// open opens the slots for w; those that have a time in inherited are w's already.
+func (o *opening) open(w whose, inherited []int64) error {
+	s := o.s
+	times := make([]int64, len(o.slots))
+	o.times[w.id] = times
+	any := false
+	for k := range o.slots {
+		if inherited != nil && inherited[k] > 0 {
+			times[k], any = inherited[k], true
+			continue
+		}
+		times[k] = sys.Monotonic()
+		sl := &o.slots[k]
+		if sl.event >= 0 && s.leftOut[sl.event] {
+			continue
+		}
+		cpu := -1
+		if sl.ci >= 0 {
+			cpu = s.cpus[sl.ci].cpu
+		}
+		fd, err := s.perfEventOpen(&sl.attr, w, cpu)
+		if s.cfg.Target.perTask() && errors.Is(err, unix.ESRCH) {
+			continue // the thread ended in the meantime
+		}
+		if sl.event < 0 {
+			if err != nil {
+				return openError("count of event "+sl.counter.name, cpu, err)
+			}
+			s.counts = append(s.counts, count{fd: fd, counter: sl.counter})
+			any = true
+			continue
+		}
+		if err := s.keep(sl, fd, err); err != nil {
+			return err
+		}
+		any = true
+	}
+	if any {
+		o.opened++
+	}
+	return nil
+}
+
+// keep takes the event that was opened for a slot, or says why it was not.
+func (s *Source) keep(sl *slot, fd int, err error) error {
+	ev, c := &s.cfg.Events[sl.event], &s.cpus[sl.ci]
+	if refused := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES); refused && ev.Optional {
+		s.leftOut[sl.event] = true
+		return nil
+	} else if refused && os.Geteuid() == 0 {
+		return fmt.Errorf("open event %s on cpu %d: %w: the kernel lets nobody sample this event, as taking a sample would fire it again", ev.Schema.Event(), c.cpu, stripped(err))
+	}
+	if err != nil {
+		return openError("event "+ev.Schema.Event(), c.cpu, s.explain(err))
+	}
+	c.events = append(c.events, tracepoint{fd: fd, event: sl.event})
+	ring, err := c.dataEv.FD()
 	if err != nil {
 		return err
 	}
-	if perTask && !s.cfg.Target.NoInherit {
-		attr.Bits |= unix.PerfBitInherit
+	if err := sys.SetOutput(fd, ring); err != nil {
+		return fmt.Errorf("open event %s on cpu %d: %w", ev.Schema.Event(), c.cpu, err)
 	}
-	if s.cfg.Target.EnableOnExec {
-		attr.Bits |= unix.PerfBitEnableOnExec
+	if ev.Filter == "" {
+		return nil
 	}
-	if !perTask {
-		threads = []int{-1}
-	}
-	opened := make(map[int]bool)
-	for _, tid := range threads {
-		for ei := range s.cfg.Events {
-			ev := &s.cfg.Events[ei]
-			attr.Config = uint64(ev.Schema.ID)
-			for ci := range s.cpus {
-				c := &s.cpus[ci]
-				attr.Wakeup = uint32(len(c.dataMap.Data) / 4)
-				fd, err := s.perfEventOpen(&attr, tid, c.cpu)
-				if perTask && errors.Is(err, unix.ESRCH) {
-					continue // the thread ended in the meantime
-				}
-				if refused := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES); refused && ev.Optional {
-					s.leftOut[ei] = true
-					break
-				} else if refused && os.Geteuid() == 0 {
-					return fmt.Errorf("open event %s on cpu %d: %w: the kernel lets nobody sample this event, as taking a sample would fire it again", ev.Schema.Event(), c.cpu, stripped(err))
-				}
-				if err != nil {
-					return openError("event "+ev.Schema.Event(), c.cpu, s.chainError(err))
-				}
-				opened[tid] = true
-				c.events = append(c.events, tracepoint{fd: fd, event: ei})
-				ring, err := c.dataEv.FD()
-				if err != nil {
-					return err
-				}
-				if err := sys.SetOutput(fd, ring); err != nil {
-					return fmt.Errorf("open event %s on cpu %d: %w", ev.Schema.Event(), c.cpu, err)
-				}
-				if ev.Filter == "" {
-					continue
-				}
-				if err := sys.SetFilter(fd, ev.Filter); err != nil {
-					return &FilterError{Event: ev.Schema.Event(), Filter: ev.Filter, Err: err}
-				}
-			}
-		}
-	}
-	if len(s.leftOut) == len(s.cfg.Events) {
-		return fmt.Errorf("open events: the kernel lets nobody sample any of them, as taking a sample would fire them again: %s", strings.Join(s.LeftOut(), ", "))
-	}
-	if perTask && len(opened) == 0 {
-		return fmt.Errorf("open events: none of the %d threads to be recorded is alive any more", len(threads))
+	if err := sys.SetFilter(fd, ev.Filter); err != nil {
+		return &FilterError{Event: ev.Schema.Event(), Filter: ev.Filter, Err: err}
 	}
 	return nil
 }
@@ -282,11 +385,11 @@ func (s *Source) LeftOut() []string {
 
 // perfEventOpen opens attr, without PERF_FORMAT_LOST where the kernel does not
 // know it (before 6.0).
-func (s *Source) perfEventOpen(attr *unix.PerfEventAttr, tid, cpu int) (int, error) {
-	fd, err := unix.PerfEventOpen(attr, tid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
+func (s *Source) perfEventOpen(attr *unix.PerfEventAttr, w whose, cpu int) (int, error) {
+	fd, err := unix.PerfEventOpen(attr, w.id, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC|w.flags)
 	if errors.Is(err, unix.EINVAL) && attr.Read_format != 0 {
 		attr.Read_format = 0
-		if fd, err = unix.PerfEventOpen(attr, tid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC); err == nil {
+		if fd, err = unix.PerfEventOpen(attr, w.id, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC|w.flags); err == nil {
 			s.exact = false
 		}
 	}
@@ -307,31 +410,4 @@ func openError(what string, cpu int, err error) error {
 		return fmt.Errorf("open %s on cpu %d: %w: this kernel was built without it", what, cpu, err)
 	}
 	return fmt.Errorf("open %s on cpu %d: %w", what, cpu, err)
-}
-
-// threads lists the threads of the target: nil is every task.
-func (s *Source) threads() ([]int, error) {
-	t := s.cfg.Target
-	tids := slices.Clone(t.TIDs)
-	for _, tid := range t.TIDs {
-		if _, err := os.Stat(fmt.Sprintf("/proc/%d", tid)); err != nil {
-			return nil, fmt.Errorf("record thread %d: there is no such thread", tid)
-		}
-	}
-	for _, pid := range t.PIDs {
-		list, err := threadsOf(pid)
-		if err != nil {
-			return nil, err
-		}
-		tids = append(tids, list...)
-	}
-	s.wanted = nil
-	if len(t.PIDs)+len(t.TIDs) > 0 {
-		s.wanted = make(map[int32]bool)
-		for _, pid := range t.PIDs {
-			s.wanted[int32(pid)] = true
-		}
-	}
-	slices.Sort(tids)
-	return slices.Compact(tids), nil
 }

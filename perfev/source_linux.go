@@ -39,6 +39,7 @@ type Source struct {
 	cpus    []cpuRings
 	rings   []*ring // data and side of every cpu
 	merger  merger
+	counts  []count // in the order of Config.counters, one or more each
 	tasks   *tasks.Table
 	// byType maps common_type to the index of the event, -1 for none of ours.
 	byType []int32
@@ -90,7 +91,7 @@ type cpuRings struct {
 	cpu              int
 }
 
-// tracepoint is an open event of one processor (and task).
+// tracepoint is an open event of one processor (and task or cgroup).
 type tracepoint struct {
 	fd    int
 	event int
@@ -162,7 +163,7 @@ func (s *Source) enable() error {
 			}
 		}
 	}
-	return nil
+	return s.enableCounts()
 }
 
 // Stop turns the events off at the next Read, which then hands out what the rings
@@ -416,7 +417,7 @@ func (s *Source) disable() error {
 	if s.stopped {
 		return nil
 	}
-	var errs []error
+	errs := []error{s.disableCounts()}
 	for i := range s.cpus {
 		for _, tp := range s.cpus[i].events {
 			if err := sys.Disable(tp.fd); err != nil {
@@ -448,6 +449,7 @@ func (s *Source) finish() {
 		}
 		s.countLost(c)
 	}
+	s.countReturns()
 	s.tasks.Close()
 }
 
@@ -458,6 +460,9 @@ func (s *Source) Close() error {
 	}
 	s.closed = true
 	var errs []error
+	for _, c := range s.counts {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(c.fd)))
+	}
 	for i := range s.cpus {
 		errs = append(errs, s.cpus[i].close())
 	}

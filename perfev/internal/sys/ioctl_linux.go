@@ -58,6 +58,20 @@ func ReadLost(fd int) (lost uint64, err error) {
 	return binary.NativeEndian.Uint64(b[8:]), nil
 }
 
+// ReadCount reads the count of an event that was opened with read_format 0:
+// { u64 value; }, what inherited ones of children counted included.
+func ReadCount(fd int) (uint64, error) {
+	var b [8]byte
+	n, err := unix.Read(fd, b[:])
+	if err != nil {
+		return 0, os.NewSyscallError("read", err)
+	}
+	if n != len(b) {
+		return 0, fmt.Errorf("read count of perf event: got %d bytes, want %d", n, len(b))
+	}
+	return binary.NativeEndian.Uint64(b[:]), nil
+}
+
 // Monotonic returns CLOCK_MONOTONIC in nanoseconds.
 func Monotonic() int64 {
 	var ts unix.Timespec

@@ -59,11 +59,17 @@ func (t *Table) scanProcess(pid int32, offset int64) {
 			continue
 		}
 		ppid, ok := t.scanThread(pid, int32(tid), base+"/task/"+name, offset)
-		if !ok || told {
+		if !ok {
 			continue
 		}
-		g := t.groups[pid]
-		g.ppid, g.exe, g.cgroup, told = ppid, ExeOf(pid), cgroupOf(base), true
+		k := t.tasks[int32(tid)]
+		if g := k.group; !told {
+			g.ppid, g.exe, g.cgroup, told = ppid, ExeOf(pid), cgroupOf(base), true
+			if t.opt.Space != nil {
+				g.space = t.opt.Space(pid)
+			}
+		}
+		t.number(k)
 	}
 }
 
@@ -140,6 +146,49 @@ func ExeOf(pid int32) string {
 		return ""
 	}
 	return exe
+}
+
+// SpaceOf compares the pid namespace of a process with that of the caller.
+func SpaceOf(pid int32) Space {
+	own, err1 := os.Readlink("/proc/self/ns/pid")
+	ns, err2 := os.Readlink("/proc/" + strconv.Itoa(int(pid)) + "/ns/pid")
+	switch {
+	case err1 != nil || err2 != nil || ns == "":
+		return SpaceUnknown
+	case ns == own:
+		return SpaceOwn
+	}
+	return SpaceForeign
+}
+
+// InsideOf returns the number that a task has in its own pid namespace, 0 where it is gone.
+func InsideOf(tid int32) int32 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(int(tid)) + "/status")
+	if err != nil {
+		return 0
+	}
+	return parseNSpid(string(b))
+}
+
+// parseNSpid takes the innermost number from the text of /proc/TID/status: the line
+// "NSpid:" has one for each namespace that the reader sees, its own first.
+func parseNSpid(status string) int32 {
+	for line := range strings.Lines(status) {
+		rest, ok := strings.CutPrefix(line, "NSpid:")
+		if !ok {
+			continue
+		}
+		f := strings.Fields(rest)
+		if len(f) == 0 {
+			return 0
+		}
+		n, err := strconv.ParseInt(f[len(f)-1], 10, 32)
+		if err != nil || n < 0 {
+			return 0
+		}
+		return int32(n)
+	}
+	return 0
 }
 
 // AliveIn reports whether /proc still shows the thread.

@@ -50,12 +50,30 @@ type Options struct {
 	// Exe names the executable of a process that just called exec, "" if it
 	// cannot. [ExeOf] asks /proc. Nil where nothing can be asked: a recorded file.
 	Exe func(pid int32) string
+	// Space tells the pid namespace of a process. [SpaceOf] asks /proc. Nil where
+	// nothing can be asked: the numbers in the namespace are then not known.
+	Space func(pid int32) Space
+	// Inside returns the number that a task has in its own pid namespace, 0 where it
+	// is not known. It is asked only of those in a foreign one. [InsideOf] asks /proc.
+	Inside func(tid int32) int32
 	// Alive reports whether a thread still is. It is asked only when the table is
 	// full. Nil is no.
 	Alive func(tid int32) bool
 	// MaxLive is the most living tasks kept, 0 is 262144.
 	MaxLive int
 }
+
+// Space says where the numbers of a process are.
+type Space uint8
+
+const (
+	// SpaceUnknown: it could not be asked.
+	SpaceUnknown Space = iota
+	// SpaceOwn: the caller's pid namespace.
+	SpaceOwn
+	// SpaceForeign: another, where tasks have other numbers.
+	SpaceForeign
+)
 
 type slot struct {
 	tid int32
@@ -70,7 +88,9 @@ type task struct {
 	// scanned is when /proc told of it, 0 where a record did.
 	scanned  int64
 	tid, pid int32
-	ended    bool
+	// inside is tid in the task's own pid namespace, 0 is unknown.
+	inside int32
+	ended  bool
 	// older and newer link the living in the order of their arrival, before and
 	// after those of one group.
 	older, newer  *task
@@ -82,6 +102,9 @@ type group struct {
 	exe, cgroup string
 	first       *task
 	pid, ppid   int32
+	// inside is pid in the process's own pid namespace, 0 is unknown.
+	inside int32
+	space  Space
 }
 
 // New returns an empty table.
@@ -173,7 +196,26 @@ func (t *Table) Fork(time int64, pid, ppid, tid, ptid int32) {
 	k.comm = parent.comm
 	if pid != ppid {
 		k.group.ppid = ppid
-		k.group.exe, k.group.cgroup = parent.group.exe, parent.group.cgroup
+		k.group.exe, k.group.cgroup, k.group.space = parent.group.exe, parent.group.cgroup, parent.group.space
+	}
+	t.number(k)
+}
+
+// number finds what a task is called in its own pid namespace.
+func (t *Table) number(k *task) {
+	g := k.group
+	switch {
+	case g.space == SpaceOwn:
+		k.inside, g.inside = k.tid, k.pid
+	case g.space == SpaceForeign && t.opt.Inside != nil:
+		if k.inside == 0 {
+			k.inside = t.opt.Inside(k.tid)
+		}
+		if k.tid == k.pid {
+			g.inside = k.inside
+		} else if g.inside == 0 {
+			g.inside = t.opt.Inside(k.pid)
+		}
 	}
 }
 
@@ -225,6 +267,13 @@ func (t *Table) Exec(time int64, pid, tid int32, comm []byte) {
 	if t.opt.Exe != nil {
 		k.group.exe = t.opt.Exe(pid)
 	}
+	// Of a process that was made with a namespace of its own the fork did not tell.
+	if t.opt.Space != nil {
+		if sp := t.opt.Space(pid); sp != SpaceUnknown && sp != k.group.space {
+			k.group.space, k.group.inside, k.inside = sp, 0, 0
+		}
+	}
+	t.number(k)
 }
 
 // Exit takes PERF_RECORD_EXIT: thread tid ended. It can still be looked up.
@@ -369,6 +418,7 @@ func (t *Table) hand(k *task) {
 		TID: k.tid, PID: k.pid, PPID: k.group.ppid,
 		Comm: k.comm, Exe: k.group.exe, Cgroup: k.group.cgroup,
 		Start: k.start, End: k.end,
+		NSTID: k.inside, NSPID: k.group.inside,
 	})
 }
 

@@ -1,0 +1,64 @@
+package perfev
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/internal/sys"
+)
+
+// count is a counter that is open for one target.
+type count struct {
+	counter
+	fd int
+}
+
+// enableCounts turns the counts on, the returns' first: a return whose entry was
+// not counted makes the loss too small by one, the other way round there would be
+// a loss where there was none.
+func (s *Source) enableCounts() error {
+	for _, sign := range []int{-1, 1} {
+		for _, c := range s.counts {
+			if c.sign != sign {
+				continue
+			}
+			if err := sys.Enable(c.fd); err != nil {
+				return fmt.Errorf("enable count of event %s: %w", c.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// disableCounts turns them off, the entries' first.
+func (s *Source) disableCounts() error {
+	var errs []error
+	for _, sign := range []int{1, -1} {
+		for _, c := range s.counts {
+			if c.sign != sign {
+				continue
+			}
+			if err := sys.Disable(c.fd); err != nil {
+				errs = append(errs, fmt.Errorf("disable count of event %s: %w", c.name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// countReturns reports the entries of functions whose returns were not seen.
+func (s *Source) countReturns() {
+	balance := make(map[int]int64)
+	for _, c := range s.counts {
+		// A count that cannot be read is of an event that is gone with its task.
+		if n, err := sys.ReadCount(c.fd); err == nil {
+			balance[c.of] += int64(c.sign) * int64(n)
+		}
+	}
+	for ev, sc := range s.schemas {
+		if n := balance[ev]; n > 0 {
+			s.visit.Lost(perfpipe.Loss{Event: sc.Event(), CPU: -1, Count: uint64(n), Reason: perfpipe.LostReturn})
+		}
+	}
+}
