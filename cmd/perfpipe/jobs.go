@@ -15,6 +15,7 @@ import (
 	"github.com/perfpipe/perfpipe/filters/syntax"
 	"github.com/perfpipe/perfpipe/perfev"
 	"github.com/perfpipe/perfpipe/sinks"
+	"github.com/perfpipe/perfpipe/uprobe"
 )
 
 // filterFault is what is wrong with a filter, at a byte of it: what a job file's
@@ -44,6 +45,9 @@ func jobChecks(here schemas) configs.Check {
 		return check
 	}
 	check.Event = func(pattern string) error {
+		if uprobe.IsSpec(pattern) {
+			return nil // its binary is looked at with the target, when the capture is planned
+		}
 		name, taken := strings.CutPrefix(pattern, "!")
 		if taken && strings.ContainsAny(name, "*?[") {
 			return nil // a glob may take away nothing
@@ -57,7 +61,12 @@ func jobChecks(here schemas) configs.Check {
 		}
 		one := *job
 		one.Events = []configs.Event{e}
-		_, err := makePlan(&one, here, kernelFeatures())
+		probes, err := newProber(job, nil)
+		if err != nil {
+			return err
+		}
+		_, err = makePlan(&one, here, probes, kernelFeatures())
+		err = errors.Join(err, probes.close())
 		var fe *filters.Error
 		if errors.As(err, &fe) {
 			return &filterFault{text: err.Error(), pos: fe.Pos}

@@ -193,6 +193,9 @@ func (f *recordFlags) event(v string) error {
 	return nil
 }
 
+// lifecycleEvent is the word for the table of the lives of processes.
+const lifecycleEvent = "lifecycle"
+
 // isEventName reports whether a word names tracepoints and no function of a binary:
 // SYSTEM:NAME with one colon, and not perf's sdt_PROVIDER:NAME.
 func isEventName(n string) bool {
