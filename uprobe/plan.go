@@ -281,6 +281,7 @@ func (r *Resolver) functions(p *Probe, b *binary) ([]symbols.Func, error) {
 // chooses one for (STT_GNU_IFUNC): a probe on those would hit the chooser, once.
 func (r *Resolver) indirect(p *Probe, b *binary, funcs []symbols.Func) []symbols.Func {
 	var out []symbols.Func
+	var chosen []string
 	for _, fn := range funcs {
 		if !fn.IFunc {
 			out = append(out, fn)
@@ -292,10 +293,21 @@ func (r *Resolver) indirect(p *Probe, b *binary, funcs []symbols.Func) []symbols
 			out = append(out, fn)
 			continue
 		}
-		p.warn("%s is chosen by the loader (IFUNC) among %d implementations: all of them are probed", fn.Name, len(impl))
+		chosen = append(chosen, fn.Name)
 		out = append(out, impl...)
 	}
+	if n := len(chosen); n > 0 {
+		p.warn("chosen by the loader (IFUNC) among several implementations, all of which are probed: %s", some(chosen, 6))
+	}
 	return out
+}
+
+// some joins the first few of names.
+func some(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // retMode decides how returns are found.
@@ -366,6 +378,14 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 		offsets = []uint64{insn.GoEntry(code)}
 	default:
 		offsets = []uint64{insn.EntryOffset(code)}
+		if insn.Probeable(code, offsets[0]) != nil {
+			offsets[0] = 0
+		}
+	}
+	for _, off := range offsets {
+		if err := insn.Probeable(code, off); err != nil {
+			return nil, fmt.Errorf("%s: %w; name another place as %s+OFFSET", fn.Name, err, fn.Name)
+		}
 	}
 	list, err := r.arguments(p, b, fn, goFunc, offset != 0)
 	if err != nil {
