@@ -62,6 +62,8 @@ var methodSamples = []sample{
 	{orderTitle, "this->count", "7"}, {orderTitle, "n", "6"}, {orderTitle, "s", `"shifted"`},
 	{orderTitle + "%trampoline", "ret._M_string_length", "8"}, {orderTitle + "%trampoline", "ret._M_dataplus._M_p", `"shifted6"`},
 	{orderFixed, "n", "8"}, {orderFixed, "by._M_string_length", "8"}, {orderFixed, "by._M_dataplus._M_p", `"by value"`},
+	{orderAdd, "this->who", `"somebody with a long name"`}, {orderTitle + "%trampoline", "ret", `"shifted6"`},
+	{orderFixed, "by", `"by value"`}, {orderFixed, "by:string", `"by value"`}, {orderAdd, "this->who:string", `"somebody with a long name"`},
 	{orderFixed, "out", "99"}, {orderConst, "this->id", "41"}, {orderConst, "s", `"const"`},
 	{orderSelf, "p.x", "3"}, {orderSelf, "p.y", "-4"}, {orderSelf, "q.y", "2"}, {orderSelf + "%return", "ret.id", "41"},
 	{sumOf, "arg0", "1"}, {sumOf, "arg1", "2"}, {sumOf, "arg2", "3"},
