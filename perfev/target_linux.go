@@ -189,11 +189,12 @@ func (s *Source) forks() []fork {
 func (o *opening) openLate() error {
 	const (
 		// pause lets forks that are under way come to their record.
-		pause  = time.Millisecond
-		rounds = 100
+		pause = time.Millisecond
+		// patience ends the pursuit of threads that each make the next and end at once.
+		patience = 250 * time.Millisecond
 	)
-	s := o.s
-	for quiet, n := 0, 0; quiet < 2 && n < rounds; n++ {
+	s, end := o.s, time.Now().Add(patience)
+	for quiet := 0; quiet < 2 && time.Now().Before(end); {
 		quiet++
 		for _, f := range s.forks() {
 			maker, tid := o.times[int(f.ptid)], int(f.tid)

@@ -37,11 +37,17 @@ func (f *File) byAddr() *index {
 		x.entries = append(x.entries, entry{s.addr, s.addr + s.size, numbers[t], uint32(i)})
 		return true
 	})
-	slices.SortStableFunc(x.entries, func(a, b entry) int {
-		if c := cmp.Compare(a.addr, b.addr); c != 0 {
+	slices.SortFunc(x.entries, func(a, b entry) int {
+		switch {
+		case a.addr < b.addr:
+			return -1
+		case a.addr > b.addr:
+			return 1
+		}
+		if c := preferred(f.hitOf(a), f.hitOf(b)); c != 0 {
 			return c
 		}
-		return preferred(f.hitOf(a), f.hitOf(b))
+		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.sym, b.sym))
 	})
 	x.entries = slices.CompactFunc(x.entries, func(a, b entry) bool { return a.addr == b.addr })
 	x.maxEnd = make([]uint64, len(x.entries))

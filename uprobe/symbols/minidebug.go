@@ -40,6 +40,10 @@ func (f *File) miniTable() (*table, error) {
 // unpackXZ unpacks one xz stream, after a look at what memory it asks for: a header
 // of 24 bytes may ask for gigabytes.
 func unpackXZ(b []byte) ([]byte, error) {
+	// Sections may be padded.
+	for len(b) >= 4 && len(b)%4 == 0 && binary.LittleEndian.Uint32(b[len(b)-4:]) == 0 {
+		b = b[:len(b)-4]
+	}
 	size, err := checkXZ(b)
 	if err != nil {
 		return nil, err
@@ -63,10 +67,6 @@ var errXZ = errors.New("damaged xz data")
 // checkXZ reads the headers of an xz stream of one block (xz-file-format.txt), and
 // returns how much it unpacks to.
 func checkXZ(b []byte) (uint64, error) {
-	// Sections may be padded.
-	for len(b) >= 4 && len(b)%4 == 0 && binary.LittleEndian.Uint32(b[len(b)-4:]) == 0 {
-		b = b[:len(b)-4]
-	}
 	if len(b) < 32 || string(b[:6]) != "\xfd7zXZ\x00" || string(b[len(b)-2:]) != "YZ" {
 		return 0, errXZ
 	}

@@ -29,7 +29,7 @@ func str(e *dwarf.Entry, a dwarf.Attr) string {
 	return s
 }
 
-func flag(e *dwarf.Entry, a dwarf.Attr) bool {
+func is(e *dwarf.Entry, a dwarf.Attr) bool {
 	b, _ := e.Val(a).(bool)
 	return b
 }

@@ -63,14 +63,18 @@ func (r *resolver) fetch(v value, w Want) ([]fetch.Arg, error) {
 	}
 	var nv noValue
 	if errors.As(err, &nv) {
-		return []fetch.Arg{r.null(v, article(v.t)+" "+nv.why)}, nil
+		return []fetch.Arg{r.null(v, w.Type, article(v.t)+" "+nv.why)}, nil
 	}
 	return list, err
 }
 
 // null is a column that never has a value.
-func (r *resolver) null(v value, why string) fetch.Arg {
+func (r *resolver) null(v value, asked, why string) fetch.Arg {
 	a := fetch.Arg{Type: "x64", CType: v.t.text, Null: why}
+	if asked == "string" || len(asked) > 1 && asked[1] >= '0' && asked[1] <= '9' {
+		a.Type = asked
+		return a
+	}
 	if v.t.kind == kindFloat && v.t.size == 4 {
 		a.Type, a.Float = "x32", 4
 	} else if v.t.kind == kindFloat && v.t.size == 8 {
@@ -182,6 +186,10 @@ func (r *resolver) natural(v value) ([]fetch.Arg, error) {
 			return nil, err
 		}
 		switch to.kind {
+		case kindStruct:
+			if r.ts.isStdString(to) {
+				return r.text(v)
+			}
 		case kindInt, kindBool, kindChar, kindFloat, kindEnum, kindPointer:
 			ctype := v.t.text
 			if v, err = r.referent(v); err != nil {
@@ -217,7 +225,7 @@ func (r *resolver) natural(v value) ([]fetch.Arg, error) {
 	case kindStruct, kindUnion:
 		return r.aggregate(v, a)
 	case kindVoid:
-		return nil, fmt.Errorf("nothing is known of what %s points to: give a type, as in (*p:u32)", v.src)
+		return nil, fmt.Errorf("%s is void, of which nothing is known: give a type, as in (%s:u32)", v.src, v.src)
 	}
 	// In a vector register it is no less unknown than elsewhere, but for another reason.
 	if _, err := v.pl.read(max(v.t.size, 1)); err != nil {
@@ -272,6 +280,17 @@ func (r *resolver) text(v value) ([]fetch.Arg, error) {
 	}
 	if r.ts.isString(v.t) || r.ts.isSlice(v.t) {
 		return r.counted(v)
+	}
+	if r.ts.isStdString(v.t) {
+		w, err := r.member(v, "_M_dataplus")
+		if err == nil {
+			w, err = r.member(w, "_M_p")
+		}
+		if err != nil {
+			return nil, err
+		}
+		w.t = &typ{kind: kindPointer, size: 8, text: v.t.text}
+		return r.text(w)
 	}
 	if v.raw && v.next != nil {
 		return r.countedAt(v.pl, *v.next, "string")
@@ -387,6 +406,8 @@ func (r *resolver) aggregate(v value, a fetch.Arg) ([]fetch.Arg, error) {
 	switch {
 	case r.ts.isString(v.t):
 		return r.counted(v)
+	case r.ts.isStdString(v.t):
+		return r.text(v)
 	case r.ts.isSlice(v.t):
 		return r.scalar(v, a, 'x', 8)
 	case r.ts.isInterface(v.t):
@@ -465,6 +486,15 @@ func (ts *types) isSlice(t *typ) bool {
 
 func (ts *types) isInterface(t *typ) bool {
 	return t.kind == kindStruct && t.goKind == goInterface && ts.has2(t)
+}
+
+// isStdString reports whether t is std::string of libstdc++, whose text ends with a NUL.
+func (ts *types) isStdString(t *typ) bool {
+	if t.kind != kindStruct || !strings.HasPrefix(t.name, "basic_string<char,") {
+		return false
+	}
+	m, ok, err := ts.find(t, "_M_dataplus", 0)
+	return err == nil && ok && m.bits == 0
 }
 
 func (ts *types) has2(t *typ) bool {

@@ -186,14 +186,14 @@ func (s *signature) declared(ts *types, off dwarf.Offset, depth int) error {
 	return children(e, r, func(c *dwarf.Entry) error {
 		switch c.Tag {
 		case dwarf.TagFormalParameter:
-			p := decl{name: str(c, dwarf.AttrName), typ: ref(c, dwarf.AttrType), result: flag(c, dwarf.AttrVarParam)}
+			p := decl{name: str(c, dwarf.AttrName), typ: ref(c, dwarf.AttrType), result: is(c, dwarf.AttrVarParam)}
 			for o, hops := ref(c, dwarf.AttrAbstractOrigin), 0; o != 0 && p.typ == 0 && hops < maxTypeDepth; hops++ {
 				oe, _, err := ts.entry(o)
 				if err != nil {
 					return err
 				}
 				p.name, p.typ = or(p.name, str(oe, dwarf.AttrName)), ref(oe, dwarf.AttrType)
-				p.result = p.result || flag(oe, dwarf.AttrVarParam)
+				p.result = p.result || is(oe, dwarf.AttrVarParam)
 				o = ref(oe, dwarf.AttrAbstractOrigin)
 			}
 			// Constructors have this one in the source's form only, never in the code's.

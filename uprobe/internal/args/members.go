@@ -24,7 +24,7 @@ func (ts *types) members(t *typ) ([]member, error) {
 	err = children(e, r, func(c *dwarf.Entry) error {
 		switch c.Tag {
 		case dwarf.TagMember, dwarf.TagInheritance:
-			if flag(c, dwarf.AttrExternal) || flag(c, dwarf.AttrDeclaration) {
+			if is(c, dwarf.AttrExternal) || is(c, dwarf.AttrDeclaration) {
 				return nil // a static member
 			}
 			m, err := ts.member(c)
@@ -36,7 +36,7 @@ func (ts *types) members(t *typ) ([]member, error) {
 			t.opaque = true
 		case dwarf.TagSubprogram:
 			// A destructor that somebody wrote makes a class that is passed by reference.
-			if strings.HasPrefix(str(c, dwarf.AttrName), "~") && !flag(c, dwarf.AttrArtificial) && !t.byValue &&
+			if strings.HasPrefix(str(c, dwarf.AttrName), "~") && !is(c, dwarf.AttrArtificial) && !t.byValue &&
 				c.AttrField(attrDefaulted) == nil {
 				t.byRef = true
 			}
@@ -52,7 +52,7 @@ const attrDefaulted dwarf.Attr = 0x8b
 
 func (ts *types) member(c *dwarf.Entry) (member, error) {
 	m := member{name: str(c, dwarf.AttrName), typ: ref(c, dwarf.AttrType)}
-	m.inner = m.name == "" || c.Tag == dwarf.TagInheritance || flag(c, attrGoEmbedded)
+	m.inner = m.name == "" || c.Tag == dwarf.TagInheritance || is(c, attrGoEmbedded)
 	switch v := c.Val(dwarf.AttrDataMemberLoc).(type) {
 	case int64:
 		m.off = v
@@ -120,7 +120,7 @@ func (ts *types) complete(t *typ) error {
 		case dwarf.TagCompileUnit, dwarf.TagPartialUnit, dwarf.TagNamespace:
 			continue
 		case dwarf.TagStructType, dwarf.TagClassType, dwarf.TagUnionType:
-			if t.name != "" && str(e, dwarf.AttrName) == t.name && !flag(e, dwarf.AttrDeclaration) {
+			if t.name != "" && str(e, dwarf.AttrName) == t.name && !is(e, dwarf.AttrDeclaration) {
 				t.off, t.incomplete = e.Offset, false
 				t.size, _ = num(e, dwarf.AttrByteSize)
 				return nil

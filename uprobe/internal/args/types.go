@@ -128,7 +128,7 @@ func (ts *types) make(e *dwarf.Entry, r *dwarf.Reader, depth int) (*typ, error) 
 		t.size = n
 	}
 	t.goKind, _ = num(e, attrGoKind)
-	t.incomplete = flag(e, dwarf.AttrDeclaration)
+	t.incomplete = is(e, dwarf.AttrDeclaration)
 	switch e.Tag {
 	case dwarf.TagBaseType:
 		base(t, e)
@@ -338,7 +338,7 @@ func (ts *types) array(e *dwarf.Entry, r *dwarf.Reader, t *typ, depth int) error
 	if err != nil {
 		return err
 	}
-	if flag(e, attrGNUVector) {
+	if is(e, attrGNUVector) {
 		t.kind = kindVector
 	}
 	t.text = or(t.name, el.text+dimsText(t.dims))

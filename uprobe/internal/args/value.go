@@ -50,13 +50,17 @@ func (r *resolver) walk(v value, base string, path []Step) (value, error) {
 		return v, nil
 	}
 	for i, st := range path {
+		v.src = text(base, path[:i])
 		next, err := r.step(v, st)
 		if err != nil {
 			var nv noValue
 			if errors.As(err, &nv) {
 				err = fmt.Errorf("%s %s", article(v.t), nv.why)
 			}
-			return v, fmt.Errorf("%s: %w", text(base, path[:i+1]), err)
+			if i+1 < len(path) {
+				err = fmt.Errorf("%s: %w", text(base, path[:i+1]), err)
+			}
+			return v, err
 		}
 		v = next
 	}
@@ -70,14 +74,14 @@ func (r *resolver) step(v value, st Step) (value, error) {
 		return v, err
 	}
 	if v.bits > 0 {
-		return v, fmt.Errorf("%s is a bitfield", v.name)
+		return v, fmt.Errorf("%s is a bitfield", v.src)
 	}
 	switch st.Kind {
 	case StepMember:
 		return r.dot(v, st.Name)
 	case StepArrow:
 		if v.t.kind == kindStruct || v.t.kind == kindUnion {
-			return v, fmt.Errorf("%s is a %s and no pointer: write .%s", v.name, v.t.text, st.Name)
+			return v, fmt.Errorf("%s is %s and no pointer: write %s.%s", v.src, article(v.t), v.src, st.Name)
 		}
 		v, err := r.pointed(v)
 		if err != nil {
@@ -108,7 +112,7 @@ func (r *resolver) referent(v value) (value, error) {
 // pointed follows a pointer.
 func (r *resolver) pointed(v value) (value, error) {
 	if v.t.kind != kindPointer || v.bits > 0 {
-		return v, fmt.Errorf("%s is %s and no pointer", v.name, article(v.t))
+		return v, fmt.Errorf("%s is %s and no pointer", v.src, article(v.t))
 	}
 	t, err := r.ts.of(v.t.elem)
 	if err != nil {
@@ -132,7 +136,7 @@ func (r *resolver) dot(v value, name string) (value, error) {
 		return v, err
 	}
 	if r.ts.lang != langGo && !v.raw && (to.kind == kindStruct || to.kind == kindUnion) {
-		return v, fmt.Errorf("%s is a pointer: write ->%s", v.name, name)
+		return v, fmt.Errorf("%s is a pointer: write %s->%s", v.src, v.src, name)
 	}
 	if v, err = r.pointed(v); err != nil {
 		return v, err
@@ -142,10 +146,10 @@ func (r *resolver) dot(v value, name string) (value, error) {
 
 func (r *resolver) member(v value, name string) (value, error) {
 	if v.raw {
-		return v, fmt.Errorf("nothing is known of what %s points to: without debug information there are no members", v.name)
+		return v, fmt.Errorf("nothing is known of what %s points to: without debug information there are no members", v.src)
 	}
 	if v.t.kind != kindStruct && v.t.kind != kindUnion {
-		return v, fmt.Errorf("%s leads to %s, which has no members", v.name, article(v.t))
+		return v, fmt.Errorf("%s leads to %s, which has no members", v.src, article(v.t))
 	}
 	m, ok, err := r.ts.find(v.t, name, 0)
 	if err != nil {
@@ -178,7 +182,7 @@ func (r *resolver) index(v value, n int) (value, error) {
 	switch {
 	case v.t.kind == kindArray:
 		if n < 0 || len(v.t.dims) > 0 && v.t.dims[0] >= 0 && int64(n) >= v.t.dims[0] {
-			return v, fmt.Errorf("%s has %d elements, from 0 to %d", v.name, v.t.dims[0], v.t.dims[0]-1)
+			return v, fmt.Errorf("%s has %d elements, from 0 to %d", v.src, v.t.dims[0], v.t.dims[0]-1)
 		}
 		if v.t, err = r.ts.element(v.t); err != nil {
 			return v, err
@@ -200,7 +204,7 @@ func (r *resolver) index(v value, n int) (value, error) {
 		}
 	}
 	if v.raw || v.t.size <= 0 {
-		return v, fmt.Errorf("the size of what %s points to is not known", v.name)
+		return v, fmt.Errorf("the size of what %s points to is not known", v.src)
 	}
 	v.pl = v.pl.at(int64(n) * v.t.size)
 	v.name = name
