@@ -1,5 +1,7 @@
 package perfpipe
 
+import "bytes"
+
 // Kind is what one value (or one element of an array) of a field is.
 type Kind uint8
 
@@ -64,6 +66,9 @@ type Field struct {
 	Array bool
 	// Signed is the format file's "signed:".
 	Signed bool
+	// SignBits is the width in bits of a signed bitfield, whose value a probe shifts down
+	// and leaves unsigned: it is sign-extended from there. 0 is none.
+	SignBits int
 	// Probed says when the field has no value, for probes that read the memory of
 	// a process; nil is a field that always has one.
 	Probed *Probed
@@ -143,7 +148,7 @@ func (s *Schema) Field(name string) *Field {
 func (f *Field) Bytes(raw []byte) (data []byte, ok bool) {
 	off, n := f.Offset, f.Size
 	if f.Loc != LocStatic {
-		if off+4 > len(raw) {
+		if !within(raw, off, 4) {
 			return nil, false
 		}
 		loc := uint32(raw[off]) | uint32(raw[off+1])<<8 | uint32(raw[off+2])<<16 | uint32(raw[off+3])<<24
@@ -154,24 +159,40 @@ func (f *Field) Bytes(raw []byte) (data []byte, ok bool) {
 			off = int(loc & 0xffff)
 		}
 	}
-	if off < 0 || n < 0 || off+n > len(raw) {
+	if !within(raw, off, n) {
 		return nil, false
 	}
 	return raw[off : off+n : off+n], true
+}
+
+// within reports whether raw has n bytes at off.
+func within(raw []byte, off, n int) bool {
+	return off >= 0 && n >= 0 && n <= len(raw) && off <= len(raw)-n
 }
 
 // Uint returns the integer of a scalar in place, zero-extended, or sign-extended
 // where the field is signed. ok is false where raw is too short or the field is
 // not 1, 2, 4 or 8 bytes in place.
 func (f *Field) Uint(raw []byte) (v uint64, ok bool) {
-	if f.Loc != LocStatic || f.Offset < 0 || f.Offset+f.Size > len(raw) {
+	if f.Loc != LocStatic || !within(raw, f.Offset, f.Size) {
 		return 0, false
 	}
-	return LoadInt(raw[f.Offset:f.Offset+f.Size], f.Signed)
+	v, ok = LoadInt(raw[f.Offset:f.Offset+f.Size], f.Signed)
+	return f.Extend(v), ok
 }
 
-// Present reports whether the field, an integer in place, has a value in raw; ok is
-// false where raw is too short to tell.
+// Extend returns v, an integer of the field as the record holds it, with the sign
+// that SignBits says; without SignBits it is v.
+func (f *Field) Extend(v uint64) uint64 {
+	if !f.Signed || f.SignBits <= 0 || f.SignBits >= 64 {
+		return v
+	}
+	s := 64 - f.SignBits
+	return uint64(int64(v<<s) >> s)
+}
+
+// Present reports whether the field, one or several integers in place, has a value in
+// raw; ok is false where raw is too short to tell. Strings are told by [Field.Text].
 func (f *Field) Present(raw []byte) (present, ok bool) {
 	p := f.Probed
 	if p == nil {
@@ -180,19 +201,32 @@ func (f *Field) Present(raw []byte) (present, ok bool) {
 	if p.Never {
 		return false, true
 	}
+	data, ok := f.Bytes(raw)
+	if !ok {
+		return false, false
+	}
 	if p.Check < 0 {
 		return true, true
 	}
-	if f.Offset < 0 || f.Offset+f.Size > len(raw) || p.Check+4 > len(raw) {
+	if !within(raw, p.Check, 4) {
 		return false, false
 	}
-	return !zero(raw[f.Offset:f.Offset+f.Size]) || locLength(raw, p.Check) > 0, true
+	return !zero(data) || locLength(raw, p.Check) > 0, true
 }
+
+// Ends of the data that a uprobe fetches: a page behind the header of an entry probe,
+// and behind that of a return probe, which is longer by an address
+// (MAX_UCB_BUFFER_SIZE in kernel/trace/trace_uprobe.c). A string that reaches one was
+// cut there; one that ends there by its own length is taken for cut as well.
+const (
+	entryEnd  = 16 + 4096
+	returnEnd = 24 + 4096
+)
 
 // Text returns the text of a string field of a probe, up to its first NUL byte.
 // present is false where the memory could not be read, cut is true where data is
-// only the beginning of the text. ok is false where the field does not lie within raw.
-// It serves every string field; without Probed, present is true.
+// only the beginning of the text, or where other strings left no room for any of it. ok is false where the field does not lie within raw.
+// It serves every string field; without Probed, present is true and cut false.
 func (f *Field) Text(raw []byte) (data []byte, present, cut, ok bool) {
 	p := f.Probed
 	if p != nil && p.Never {
@@ -207,43 +241,65 @@ func (f *Field) Text(raw []byte) (data []byte, present, cut, ok bool) {
 	}
 	switch {
 	case p.Length >= 0:
-		if p.Length+8 > len(raw) {
-			return nil, false, false, false
-		}
-		n, _ := LoadInt(raw[p.Length:p.Length+8], true)
-		switch {
-		case int64(n) <= 0:
-			return nil, n == 0, false, true
-		case zero(data) && p.Check >= 0 && p.Check+4 <= len(raw) && locLength(raw, p.Check) == 0:
-			return nil, false, false, true
-		case n > uint64(len(data)):
-			return data, true, true, true
-		}
-		return data[:n], true, false, true
+		return f.counted(raw, data)
 	case f.Loc == LocStatic:
 		present, ok = f.Present(raw)
-		return upToNUL(data), present, false, ok
+		if !present {
+			return nil, false, false, ok
+		}
+		data = upToNUL(data)
+		return data, true, len(data) == f.Size && f.Size > 0, ok
+	}
+	end := f.end(raw)
+	full := end == entryEnd || end == returnEnd
+	switch {
 	case len(data) > 0:
-		return upToNUL(data), true, false, true
+		return upToNUL(data), true, full, true
 	case p.Head >= 0:
-		if p.Head+p.HeadSize > len(raw) {
+		if !within(raw, p.Head, p.HeadSize) {
 			return nil, false, false, false
 		}
-		if head := raw[p.Head : p.Head+p.HeadSize]; head[0] != 0 {
+		if head := upToNUL(raw[p.Head : p.Head+p.HeadSize]); len(head) > 0 {
 			return head, true, true, true
 		}
 	}
-	return nil, false, false, true
+	return nil, false, full, true // without room for it, it cannot be told from a fault
+}
+
+// counted is the text of a field whose length stands in a word of its own: data is
+// what there is of it.
+func (f *Field) counted(raw, data []byte) (text []byte, present, cut, ok bool) {
+	p := f.Probed
+	if !within(raw, p.Length, 8) || p.Check >= 0 && !within(raw, p.Check, 4) {
+		return nil, false, false, false
+	}
+	n, _ := LoadInt(raw[p.Length:p.Length+8], true)
+	switch {
+	case n == 0:
+		return nil, true, false, true
+	case int64(n) < 0, p.Check >= 0 && zero(data) && locLength(raw, p.Check) == 0:
+		return nil, false, false, true
+	case n > uint64(len(data)):
+		return data, true, true, true
+	}
+	return data[:n], true, false, true
+}
+
+// end is where the data behind the location at f.Offset ends, in raw.
+func (f *Field) end(raw []byte) int {
+	off := int(raw[f.Offset]) | int(raw[f.Offset+1])<<8
+	if f.Loc == LocRel {
+		off += f.Offset + 4
+	}
+	return off + locLength(raw, f.Offset)
 }
 
 // locLength is the length in the __data_loc at off.
 func locLength(raw []byte, off int) int { return int(raw[off+2]) | int(raw[off+3])<<8 }
 
 func upToNUL(b []byte) []byte {
-	for i, c := range b {
-		if c == 0 {
-			return b[:i]
-		}
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
 	}
 	return b
 }
