@@ -94,6 +94,17 @@ type Table struct {
 	Columns []ColumnDef
 }
 
+// OwnTable reports whether name is that of a table which perfpipe keeps beside the
+// events of a dataset: _lost, _clock, _tasks, _stacks, _frames. Tables of events may
+// begin with an underscore as well.
+func OwnTable(name string) bool {
+	switch name {
+	case "_lost", "_clock", "_tasks", "_stacks", "_frames":
+		return true
+	}
+	return false
+}
+
 // Column holds the values of one column of a batch. Its memory belongs to the
 // batch and is used again after the batch was written.
 type Column struct {

@@ -26,6 +26,12 @@ const (
 	opMask
 	// opName: the print format's name for an integer in place.
 	opName
+	// opText: the text of a probe, which may be null or cut.
+	opText
+	// opCut: whether a text of the row was cut.
+	opCut
+	// opNever: null.
+	opNever
 )
 
 // op makes one column's value of one field.
@@ -54,15 +60,26 @@ type encoder struct {
 	event  string
 	// eventCol is the column of the event's name, -1 without.
 	eventCol int
-	size     int
+	// tail are the columns behind the event's own; plain is true where there are none.
+	tail  tail
+	plain bool
+	size  int
+	// probed are the fields that may be null: whether they are is read from the record.
+	probed []*perfpipe.Field
+	// cut is whether a text of the row being made was cut.
+	cut bool
 	// escaped counts the strings that had to be escaped.
 	escaped uint64
 }
 
-func newEncoder(s *perfpipe.Schema, ops []op, absent []int, eventCol int) *encoder {
-	e := &encoder{ops: ops, absent: absent, event: s.Event(), eventCol: eventCol, size: s.Size}
+func newEncoder(s *perfpipe.Schema, ops []op, absent []int, eventCol int, t tail) *encoder {
+	e := &encoder{ops: ops, absent: absent, event: s.Event(), eventCol: eventCol, size: s.Size, tail: t, plain: t == tail{-1, -1, -1}}
 	for i := range ops {
-		if f := ops[i].field; f != nil && f.Loc != perfpipe.LocStatic {
+		switch f := ops[i].field; {
+		case f == nil:
+		case f.Probed != nil:
+			e.probed = append(e.probed, f)
+		case f.Loc != perfpipe.LocStatic:
 			e.dynamic = append(e.dynamic, f)
 		}
 	}
@@ -76,6 +93,17 @@ func (e *encoder) whole(r *perfpipe.Record) bool {
 	}
 	for _, f := range e.dynamic {
 		if _, ok := f.Bytes(r.Raw); !ok {
+			return false
+		}
+	}
+	for _, f := range e.probed {
+		ok := false
+		if f.Kind == perfpipe.KindString {
+			_, _, _, ok = f.Text(r.Raw)
+		} else {
+			_, ok = f.Present(r.Raw)
+		}
+		if !ok {
 			return false
 		}
 	}
@@ -114,14 +142,26 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 		p := &e.ops[i]
 		c := &cols[p.col]
 		if c.Valid != nil {
-			setValid(c, b.Rows)
+			if p.field != nil && p.field.Probed != nil {
+				if !e.probe(p, c, b.Rows, r.Raw) {
+					continue
+				}
+			} else {
+				setValid(c, b.Rows)
+			}
 		}
 		switch p.kind {
 		case opCopy:
 			c.Data = append(c.Data, r.Raw[p.off:p.off+p.size]...)
 		case opWiden:
-			v, _ := perfpipe.LoadInt(r.Raw[p.off:p.off+p.size], p.signed)
+			v, _ := p.field.Uint(r.Raw)
 			c.Data = appendInt(c.Data, v, p.width)
+		case opCut:
+			var v byte
+			if e.cut {
+				v = 1
+			}
+			c.Data, e.cut = append(c.Data, v), false
 		case opBool:
 			var v byte
 			if r.Raw[p.off] != 0 {
@@ -136,7 +176,7 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 			c.Data = e.bytes(c.Data, t)
 			c.Offsets = append(c.Offsets, int32(len(c.Data)))
 		case opName:
-			v, _ := perfpipe.LoadInt(r.Raw[p.off:p.off+p.size], p.signed)
+			v, _ := p.field.Uint(r.Raw)
 			c.Data = p.names.append(c.Data, v)
 			c.Offsets = append(c.Offsets, int32(len(c.Data)))
 		default:
@@ -145,21 +185,57 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 		}
 	}
 	for _, i := range e.absent {
-		c := &cols[i]
-		if b.Rows%8 == 0 {
-			c.Valid = append(c.Valid, 0)
-		}
-		if c.Offsets != nil {
-			c.Offsets = append(c.Offsets, c.Offsets[len(c.Offsets)-1])
-		} else {
-			c.Data = appendInt(c.Data, 0, c.Type.Width())
-		}
+		appendNull(&cols[i], b.Rows)
+	}
+	if !e.plain {
+		e.appendTail(b, r)
 	}
 	if b.Rows == 0 {
 		b.MinTime, b.MaxTime = r.Time, r.Time
 	}
 	b.MinTime, b.MaxTime = min(b.MinTime, r.Time), max(b.MaxTime, r.Time)
 	b.Rows++
+}
+
+// probe appends what a probe's field has where that is a null or a text, and reports
+// whether the value is still to be appended.
+func (e *encoder) probe(p *op, c *perfpipe.Column, row int, raw []byte) bool {
+	if p.kind == opText {
+		t, present, cut, ok := p.field.Text(raw)
+		e.cut = e.cut || cut
+		if !present || !ok {
+			appendNull(c, row)
+			return false
+		}
+		setValid(c, row)
+		c.Data = e.bytes(c.Data, t)
+		c.Offsets = append(c.Offsets, int32(len(c.Data)))
+		return false
+	}
+	if present, ok := p.field.Present(raw); !present || !ok {
+		appendNull(c, row)
+		return false
+	}
+	setValid(c, row)
+	return true
+}
+
+// appendTail appends to the columns behind the event's own. The column stack is the
+// writer's.
+func (e *encoder) appendTail(b *perfpipe.Batch, r *perfpipe.Record) {
+	if e.tail.stackID >= 0 {
+		c := &b.Columns[e.tail.stackID]
+		if r.Stack == 0 {
+			appendNull(c, b.Rows)
+		} else {
+			setValid(c, b.Rows)
+			c.Data = binary.LittleEndian.AppendUint64(c.Data, r.Stack)
+		}
+	}
+	if e.tail.cgroup >= 0 {
+		c := &b.Columns[e.tail.cgroup]
+		c.Data = binary.LittleEndian.AppendUint64(c.Data, r.Cgroup)
+	}
 }
 
 // list appends an array, or the numbers of the bits set in a mask.
@@ -199,6 +275,18 @@ func setValid(c *perfpipe.Column, row int) {
 		c.Valid = append(c.Valid, 0)
 	}
 	c.Valid[row/8] |= 1 << (row % 8)
+}
+
+// appendNull appends a null as value number row.
+func appendNull(c *perfpipe.Column, row int) {
+	if row%8 == 0 {
+		c.Valid = append(c.Valid, 0)
+	}
+	if c.Offsets != nil {
+		c.Offsets = append(c.Offsets, c.Offsets[len(c.Offsets)-1])
+	} else {
+		c.Data = appendInt(c.Data, 0, c.Type.Width())
+	}
 }
 
 func appendInt(b []byte, v uint64, width int) []byte {

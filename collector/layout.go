@@ -2,7 +2,6 @@ package collector
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/perfpipe/perfpipe"
 )
@@ -15,6 +14,15 @@ type Options struct {
 	// Portable widens unsigned columns to signed ones that hold them, for readers
 	// that have no unsigned types; u64 becomes s64 with the same bits.
 	Portable bool
+	// Stacks adds the column stack_id, null where a record has no call chain, and to
+	// datasets the tables _stacks and _frames. Files of one table, which have no room
+	// for these, get the column stack as with StackInline.
+	Stacks bool
+	// StackInline adds the column stack: the frames as text, the innermost first. It
+	// implies Stacks.
+	StackInline bool
+	// Cgroup adds the column cgroup, the id of the task's cgroup.
+	Cgroup bool
 }
 
 // Columns that every table of events begins with.
@@ -46,7 +54,7 @@ func leadingColumns(o Options) []perfpipe.ColumnDef {
 // reserved are the names that a field may not bear in a table.
 func reserved(name string) bool {
 	switch name {
-	case "time", "ts", "cpu", "pid", "tid", "comm", "event", "stack", "cgroup", "period":
+	case "time", "ts", "cpu", "pid", "tid", "comm", "event", "stack_id", "stack", "cgroup", "period":
 		return true
 	}
 	return false
@@ -63,10 +71,25 @@ func ColumnName(field string) string {
 
 // layout is one way to make tables of a source's events: a table an event, or one for all.
 type layout struct {
-	// tables are indexed by event; under a merged layout all are the same.
+	// tables and encs are indexed by event; events that share a table have the same.
 	tables []*perfpipe.Table
 	encs   []*encoder
+	// slots number the tables from 0, by event; count is how many there are.
+	slots  []int
+	count  int
 	merged bool
+}
+
+// add puts events, given by their places in the source, into t.
+func (l *layout) add(t *perfpipe.Table, events []int, encs []*encoder) {
+	for i, ev := range events {
+		l.tables[ev], l.encs[ev], l.slots[ev] = t, encs[i], l.count
+	}
+	l.count++
+}
+
+func newLayout(events int) *layout {
+	return &layout{tables: make([]*perfpipe.Table, events), encs: make([]*encoder, events), slots: make([]int, events)}
 }
 
 // TableName is the name of an event's table: "sched.sched_switch".
@@ -77,15 +100,40 @@ func TableName(s *perfpipe.Schema) string {
 	return s.System + "." + s.Name
 }
 
-// eventLayout gives every event a table of its own.
+// eventLayout gives every event a table of its own, but one to those that name the same.
 func eventLayout(schemas []*perfpipe.Schema, meta []map[string]string, o Options) *layout {
-	l := &layout{}
+	l := newLayout(len(schemas))
+	groups := make(map[string][]int)
+	var names []string
 	for i, s := range schemas {
+		n := TableName(s)
+		if groups[n] == nil {
+			names = append(names, n)
+		}
+		groups[n] = append(groups[n], i)
+	}
+	for _, n := range names {
+		g := groups[n]
+		if len(g) > 1 {
+			t, encs := sharedTable(n, pick(schemas, g), pick(meta, g), o)
+			l.add(t, g, encs)
+			continue
+		}
+		s := schemas[g[0]]
 		defs, ops := eventColumns(s, o, leadingColumns(o))
-		l.tables = append(l.tables, &perfpipe.Table{Name: TableName(s), Columns: defs, Meta: meta[i]})
-		l.encs = append(l.encs, newEncoder(s, ops, nil, -1))
+		defs, tail := trailingColumns(o, defs)
+		t := &perfpipe.Table{Name: n, Columns: defs, Meta: meta[g[0]]}
+		l.add(t, g, []*encoder{newEncoder(s, ops, nil, -1, tail)})
 	}
 	return l
+}
+
+func pick[T any](list []T, at []int) []T {
+	out := make([]T, len(at))
+	for i, k := range at {
+		out[i] = list[k]
+	}
+	return out
 }
 
 // eventColumns appends the columns of s's own fields to defs and says how each is made.
@@ -95,19 +143,48 @@ func eventColumns(s *perfpipe.Schema, o Options, defs []perfpipe.ColumnDef) ([]p
 	for i := range defs {
 		taken[defs[i].Name] = true
 	}
+	cuts := false
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		def, o1 := fieldColumn(f, o)
 		def.Name = free(taken, def.Name)
 		o1.col = len(defs)
 		defs, ops = append(defs, def), append(ops, o1)
+		cuts = cuts || o1.kind == opText
 		if o.Names && len(f.Symbols) > 0 && o1.integer() {
-			nd := perfpipe.ColumnDef{Name: free(taken, def.Name+"_name"), Type: perfpipe.TypeString, Hint: perfpipe.HintFew}
-			no := op{kind: opName, off: f.Offset, size: f.Size, signed: f.Signed, names: newNames(f), col: len(defs)}
+			nd := perfpipe.ColumnDef{Name: free(taken, def.Name+"_name"), Type: perfpipe.TypeString, Hint: perfpipe.HintFew, Nullable: def.Nullable}
+			no := op{kind: opName, off: f.Offset, size: f.Size, signed: f.Signed, names: newNames(f), col: len(defs), field: f}
 			defs, ops = append(defs, nd), append(ops, no)
 		}
 	}
+	if cuts {
+		def := perfpipe.ColumnDef{Name: free(taken, "truncated"), Type: perfpipe.TypeBool, Hint: perfpipe.HintFew}
+		ops = append(ops, op{kind: opCut, col: len(defs)})
+		defs = append(defs, def)
+	}
 	return defs, ops
+}
+
+// tail says where the columns behind an event's own are, -1 for those that are not.
+type tail struct{ stackID, stack, cgroup int }
+
+// trailingColumns appends the columns that stand behind those of the fields. The
+// writer fills the column stack: texts are made on its side.
+func trailingColumns(o Options, defs []perfpipe.ColumnDef) ([]perfpipe.ColumnDef, tail) {
+	t := tail{-1, -1, -1}
+	if o.Stacks {
+		t.stackID = len(defs)
+		defs = append(defs, perfpipe.ColumnDef{Name: "stack_id", Type: widen(perfpipe.TypeUint64, o), Nullable: true, Hint: perfpipe.HintFew})
+	}
+	if o.StackInline {
+		t.stack = len(defs)
+		defs = append(defs, perfpipe.ColumnDef{Name: "stack", Type: perfpipe.TypeList, Elem: perfpipe.TypeString, Nullable: true, Hint: perfpipe.HintFew})
+	}
+	if o.Cgroup {
+		t.cgroup = len(defs)
+		defs = append(defs, perfpipe.ColumnDef{Name: "cgroup", Type: widen(perfpipe.TypeUint64, o), Hint: perfpipe.HintFew})
+	}
+	return defs, t
 }
 
 // free returns name, or name with a number behind it where it is taken.
@@ -122,9 +199,19 @@ func free(taken map[string]bool, name string) string {
 
 // fieldColumn says what column a field becomes.
 func fieldColumn(f *perfpipe.Field, o Options) (perfpipe.ColumnDef, op) {
-	def := perfpipe.ColumnDef{Name: ColumnName(f.Name), CType: f.CType}
+	def := perfpipe.ColumnDef{Name: ColumnName(f.Name), CType: f.CType, Nullable: f.Probed != nil}
 	p := op{off: f.Offset, size: f.Size, signed: f.Signed, field: f}
 	switch {
+	case f.Probed != nil && f.Probed.Never:
+		def.Type, p.kind = neverType(f, o), opNever
+		if def.Type == perfpipe.TypeString {
+			def.Hint = perfpipe.HintFew
+		}
+	case f.Kind == perfpipe.KindString && f.Probed != nil:
+		def.Type, def.Hint, p.kind = perfpipe.TypeString, perfpipe.HintFew, opText
+	case f.CType == nameType && len(f.Symbols) > 0 && f.Loc == perfpipe.LocStatic && !f.Array:
+		def.Type, def.Hint, p.kind = perfpipe.TypeString, perfpipe.HintFew, opName
+		p.names = newNames(f)
 	case f.Kind == perfpipe.KindString:
 		def.Type, def.Hint, p.kind = perfpipe.TypeString, perfpipe.HintFew, opString
 	case f.Kind == perfpipe.KindCPUMask:
@@ -144,12 +231,32 @@ func fieldColumn(f *perfpipe.Field, o Options) (perfpipe.ColumnDef, op) {
 		t := intType(f.Size, f.Signed)
 		def.Type = widen(t, o)
 		p.kind = opCopy
-		if def.Type.Width() != f.Size {
+		p.width = def.Type.Width()
+		if p.width != f.Size || f.Signed && f.SignBits > 0 {
 			p.kind = opWiden
 		}
-		p.width = def.Type.Width()
 	}
 	return def, p
+}
+
+// nameType is the CType of integers in made-up schemas that stand for a text: their
+// column holds the symbol's name.
+const nameType = "name"
+
+// neverType is the type of a column whose every row is null: that which the field
+// would have, an s64 where there is none, as for a double.
+func neverType(f *perfpipe.Field, o Options) perfpipe.Type {
+	if f.Kind == perfpipe.KindString {
+		return perfpipe.TypeString
+	}
+	t := intType(f.Size, f.Signed)
+	switch {
+	case f.Kind == perfpipe.KindBool:
+		return perfpipe.TypeBool
+	case f.Array || f.Loc != perfpipe.LocStatic || f.Kind == perfpipe.KindBytes || t == perfpipe.TypeInvalid:
+		return perfpipe.TypeInt64
+	}
+	return widen(t, o)
 }
 
 // intType is the type of an integer of size bytes, TypeInvalid for odd sizes.
@@ -187,124 +294,4 @@ func widen(t perfpipe.Type, o Options) perfpipe.Type {
 		return perfpipe.TypeInt64
 	}
 	return t
-}
-
-// mergedLayout puts all events into one table with an event column; a field that an
-// event does not have is null in its rows. Fields of the same name and type share a
-// column, integers of different ones share the smallest that holds both; what
-// cannot be shared is called <event>_<field>.
-func mergedLayout(schemas []*perfpipe.Schema, meta []map[string]string, o Options) *layout {
-	if len(schemas) == 1 {
-		l := eventLayout(schemas, meta, o)
-		l.merged = true
-		return l
-	}
-	defs := append(leadingColumns(o), perfpipe.ColumnDef{Name: "event", Type: perfpipe.TypeString, Hint: perfpipe.HintFew})
-	first := len(defs)
-	byName := make(map[string]int)
-	for i := range defs {
-		byName[defs[i].Name] = i
-	}
-	all := make([][]op, len(schemas))
-	for i, s := range schemas {
-		own, ops := eventColumns(s, o, leadingColumns(o))
-		for j := range ops {
-			d := own[ops[j].col]
-			d.Nullable = true
-			at, ok := byName[d.Name]
-			if ok {
-				t, same := unify(defs[at], d)
-				if !same {
-					d.Name = s.Name + "_" + d.Name
-					if at, ok = byName[d.Name]; ok {
-						t, same = unify(defs[at], d)
-					}
-				}
-				if ok && same {
-					defs[at].Type = t
-				} else if ok {
-					d.Name = s.System + "_" + d.Name
-					ok = false
-				}
-			}
-			if !ok {
-				at = len(defs)
-				byName[d.Name] = at
-				defs = append(defs, d)
-			}
-			ops[j].col = at
-		}
-		all[i] = ops
-	}
-	t := &perfpipe.Table{Name: "events", Columns: defs, Meta: mergeMeta(schemas, meta)}
-	l := &layout{merged: true}
-	for i, s := range schemas {
-		has := make(map[int]bool)
-		for j := range all[i] {
-			p := &all[i][j]
-			has[p.col] = true
-			if p.kind == opCopy || p.kind == opWiden {
-				p.width = defs[p.col].Type.Width()
-				p.kind = opCopy
-				if p.width != p.size {
-					p.kind = opWiden
-				}
-			}
-		}
-		var absent []int
-		for c := first; c < len(defs); c++ {
-			if !has[c] {
-				absent = append(absent, c)
-			}
-		}
-		l.tables = append(l.tables, t)
-		l.encs = append(l.encs, newEncoder(s, all[i], absent, leading))
-	}
-	return l
-}
-
-// unify returns the type that holds the values of both columns, false where none does.
-func unify(a, b perfpipe.ColumnDef) (perfpipe.Type, bool) {
-	if a.Type == b.Type {
-		return a.Type, a.Elem == b.Elem
-	}
-	wa, wb := a.Type.Width(), b.Type.Width()
-	if wa == 0 || wb == 0 || a.Type == perfpipe.TypeBool || b.Type == perfpipe.TypeBool {
-		return perfpipe.TypeInvalid, false
-	}
-	w := max(wa, wb)
-	if a.Type.Signed() == b.Type.Signed() {
-		return intType(w, a.Type.Signed()), true
-	}
-	// A signed type holds an unsigned one that is half as wide.
-	unsigned := wa
-	if a.Type.Signed() {
-		unsigned = wb
-	}
-	if w <= unsigned {
-		w = 2 * unsigned
-	}
-	if w > 8 {
-		return perfpipe.TypeInvalid, false
-	}
-	return intType(w, true), true
-}
-
-func mergeMeta(schemas []*perfpipe.Schema, meta []map[string]string) map[string]string {
-	out := make(map[string]string)
-	keys := make(map[string][]string)
-	for i, s := range schemas {
-		for k, v := range meta[i] {
-			keys[k] = append(keys[k], s.Event()+"="+v)
-		}
-	}
-	names := make([]string, len(schemas))
-	for i, s := range schemas {
-		names[i] = s.Event()
-	}
-	for k, v := range keys {
-		out[k] = strings.Join(v, "\n")
-	}
-	out["event"] = strings.Join(names, ",")
-	return out
 }

@@ -1,6 +1,10 @@
 package collector
 
-import "github.com/perfpipe/perfpipe"
+import (
+	"slices"
+
+	"github.com/perfpipe/perfpipe"
+)
 
 // The tables of perfpipe's own, as every dataset has them.
 var (
@@ -27,6 +31,8 @@ var (
 		{Name: "cgroup", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
 		{Name: "start_ts", Type: perfpipe.TypeInt64, Nullable: true},
 		{Name: "end_ts", Type: perfpipe.TypeInt64, Nullable: true},
+		{Name: "ns_tid", Type: perfpipe.TypeInt32, Nullable: true},
+		{Name: "ns_pid", Type: perfpipe.TypeInt32, Nullable: true},
 	}}
 	stacksTable = perfpipe.Table{Name: "_stacks", Columns: []perfpipe.ColumnDef{
 		{Name: "stack_id", Type: perfpipe.TypeUint64},
@@ -34,22 +40,47 @@ var (
 		{Name: "addresses", Type: perfpipe.TypeList, Elem: perfpipe.TypeUint64},
 		{Name: "frames", Type: perfpipe.TypeList, Elem: perfpipe.TypeUint32},
 	}}
+	framesTable = perfpipe.Table{Name: "_frames", Columns: []perfpipe.ColumnDef{
+		{Name: "frame_id", Type: perfpipe.TypeUint32},
+		{Name: "kind", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+		{Name: "pid", Type: perfpipe.TypeInt32, Nullable: true, Hint: perfpipe.HintFew},
+		{Name: "build_id", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+		{Name: "file", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+		{Name: "offset", Type: perfpipe.TypeUint64},
+		{Name: "symbol", Type: perfpipe.TypeString, Nullable: true},
+		{Name: "symbol_offset", Type: perfpipe.TypeUint64, Nullable: true},
+		{Name: "source", Type: perfpipe.TypeString, Nullable: true, Hint: perfpipe.HintFew},
+		{Name: "line", Type: perfpipe.TypeInt32, Nullable: true},
+	}}
 )
 
 // ownRows bounds a batch of one of these tables.
 const ownRows = 4096
+
+// portable returns t as Options.Portable wants it.
+func portable(t *perfpipe.Table, o Options) *perfpipe.Table {
+	if !o.Portable {
+		return t
+	}
+	w := *t
+	w.Columns = slices.Clone(t.Columns)
+	for i := range w.Columns {
+		w.Columns[i].Type, w.Columns[i].Elem = widen(w.Columns[i].Type, o), widen(w.Columns[i].Elem, o)
+	}
+	return &w
+}
 
 // own gathers rows of perfpipe's own tables.
 type own struct {
 	lost, clock, tasks, stacks *perfpipe.Batch
 }
 
-func newOwn() *own {
+func newOwn(stacks *perfpipe.Batch) *own {
 	return &own{
 		lost:   perfpipe.NewBatch(&lostTable, 64),
 		clock:  perfpipe.NewBatch(&clockTable, 64),
 		tasks:  perfpipe.NewBatch(&tasksTable, 256),
-		stacks: perfpipe.NewBatch(&stacksTable, 0),
+		stacks: stacks,
 	}
 }
 
@@ -95,6 +126,13 @@ func (o *own) addTask(t perfpipe.Task) (escaped uint64) {
 			c[6+i].AppendInt(uint64(v))
 		}
 	}
+	for i, v := range []int32{t.NSTID, t.NSPID} {
+		if v == 0 {
+			c[8+i].AppendNull()
+		} else {
+			c[8+i].AppendInt(uint64(v))
+		}
+	}
 	o.tasks.Rows++
 	return escaped
 }
@@ -114,10 +152,5 @@ func (o *own) addStack(s *perfpipe.Stack) {
 	o.stacks.Rows++
 }
 
-func (o *own) all() []*perfpipe.Batch {
-	list := []*perfpipe.Batch{o.lost, o.clock, o.tasks}
-	if o.stacks.Rows > 0 {
-		list = append(list, o.stacks)
-	}
-	return list
-}
+// all are the tables that every dataset has.
+func (o *own) all() []*perfpipe.Batch { return []*perfpipe.Batch{o.lost, o.clock, o.tasks} }

@@ -52,6 +52,8 @@ func (p *pool) get(t *perfpipe.Table) *perfpipe.Batch {
 		if want == 0 {
 			want = firstRows
 		}
+		// Rows with lists of texts are large: a batch shall not take the whole budget.
+		want = min(want, max(firstRows, poolBytes/4/rowBytes(t)))
 		if p.used > poolBytes/2 {
 			want = min(want, batchRows/16) // many busy tables: smaller batches for all
 		}
@@ -99,7 +101,7 @@ func (p *pool) take(b *perfpipe.Batch) {
 		c := &b.Columns[i]
 		n += cap(c.Data) + 4*cap(c.Offsets) + cap(c.Valid)
 		if c.Child != nil {
-			n += cap(c.Child.Data)
+			n += cap(c.Child.Data) + 4*cap(c.Child.Offsets)
 		}
 	}
 	p.used += n - p.size[b]
@@ -134,6 +136,8 @@ func rowBytes(t *perfpipe.Table) int {
 			n += w
 		case t.Columns[i].Type == perfpipe.TypeString:
 			n += 4 + 8
+		case t.Columns[i].Elem == perfpipe.TypeString:
+			n += 4 + 20*(4+32) // a stack
 		default:
 			n += 4 + 4*t.Columns[i].Elem.Width()
 		}

@@ -27,6 +27,9 @@ type Config struct {
 	Meta []map[string]string
 	// Columns say how the columns look.
 	Columns Options
+	// Symbolizer names the frames of stacks, and may be nil. It may be a [Loader] as
+	// well. The writing goroutine calls it, and after Run has returned nobody does.
+	Symbolizer Symbolizer
 	// Clock reads the clocks; nil for a source whose time is not this machine's, then
 	// Start is taken for the whole run.
 	Clock func() perfpipe.Clock
@@ -52,7 +55,7 @@ type Filter interface {
 type Output struct {
 	Sink perfpipe.Sink
 	// Merged puts all events into one table; otherwise each has its own, beside
-	// _lost, _clock and _tasks.
+	// _lost, _clock and _tasks, and with Options.Stacks _stacks and _frames.
 	Merged bool
 }
 
@@ -115,7 +118,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 			stopErr.Store(&err)
 		}
 	})
-	r.w = newWriter(&cfg, r.pool.back, cancel)
+	r.w = newWriter(&cfg, r.pool.back, cancel, newPlaces(&cfg, r.stacks, r.inline()))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -140,9 +143,10 @@ type run struct {
 	layouts []*layout // by merged: [0] a table an event, [1] one for all; nil where no output wants it
 	pool    *pool
 	w       *writer
-	// current are the batches being filled, by layout and event.
+	// current are the batches being filled, by layout and table.
 	current [2][]*perfpipe.Batch
 	own     *own
+	stacks  *perfpipe.Table
 	// offset is the wall clock less CLOCK_MONOTONIC, nanoseconds.
 	offset int64
 	clock  perfpipe.Clock
@@ -150,7 +154,7 @@ type run struct {
 	reject uint64
 	faults [][]uint64 // by event and fault
 	rows   []uint64   // by event
-	// frames are the places in code that stacks went through, by ID less one.
+	// frames are the places in code that the writer has not been told of.
 	frames []perfpipe.Frame
 	now    time.Time
 	// flushed, ticked and rotated are when these were last done.
@@ -171,15 +175,17 @@ func newRun(cfg *Config) (*run, error) {
 	if len(meta) != len(schemas) || cfg.Filters != nil && len(cfg.Filters) != len(schemas) || cfg.KeepEmpty != nil && len(cfg.KeepEmpty) != len(schemas) {
 		return nil, fmt.Errorf("start run: filters, metadata and flags must be given for all of the %d events", len(schemas))
 	}
-	r := &run{cfg: cfg, pool: newPool(), own: newOwn(), layouts: make([]*layout, 2), rows: make([]uint64, len(schemas))}
+	cfg.Columns.Stacks = cfg.Columns.Stacks || cfg.Columns.StackInline
+	r := &run{cfg: cfg, pool: newPool(), layouts: make([]*layout, 2), rows: make([]uint64, len(schemas)), stacks: portable(&stacksTable, cfg.Columns)}
+	r.own = newOwn(r.newStacks())
 	for _, o := range cfg.Outputs {
 		if o.Merged && r.layouts[1] == nil {
 			r.layouts[1] = mergedLayout(schemas, meta, cfg.Columns)
-			r.current[1] = make([]*perfpipe.Batch, 1)
+			r.current[1] = make([]*perfpipe.Batch, r.layouts[1].count)
 		}
 		if !o.Merged && r.layouts[0] == nil {
 			r.layouts[0] = eventLayout(schemas, meta, cfg.Columns)
-			r.current[0] = make([]*perfpipe.Batch, len(schemas))
+			r.current[0] = make([]*perfpipe.Batch, r.layouts[0].count)
 		}
 	}
 	r.faults = make([][]uint64, len(schemas))
@@ -202,6 +208,9 @@ func (r *run) read() error {
 	r.now = time.Now()
 	r.flushed, r.ticked, r.rotated, r.shown = r.now, r.now, r.now, r.now
 	r.makeEmpty()
+	if r.cfg.Columns.Stacks && r.layouts[0] != nil {
+		r.send(message{batch: r.newStacks(), own: true})
+	}
 	r.own.addClock(r.cfg.Start)
 	for {
 		err := r.cfg.Source.Read(readWait, r)
@@ -249,10 +258,7 @@ func (r *run) Record(rec *perfpipe.Record) {
 			r.Lost(perfpipe.Loss{Event: e.event, CPU: int32(rec.CPU), From: rec.Time, To: rec.Time, Count: 1, Reason: perfpipe.LostCorrupt})
 			return
 		}
-		slot := ev
-		if li == 1 {
-			slot = 0
-		}
+		slot := l.slots[ev]
 		b := r.current[li][slot]
 		if b == nil {
 			b = r.pool.get(l.tables[ev])
@@ -324,20 +330,64 @@ func (r *run) Task(t perfpipe.Task) {
 
 // Stack implements [perfpipe.Visitor].
 func (r *run) Stack(s *perfpipe.Stack) {
+	if !r.cfg.Columns.Stacks {
+		return
+	}
 	r.own.addStack(s)
 	if r.own.stacks.Rows >= ownRows {
-		r.handOwn()
+		r.handPlaces()
 	}
 }
 
 // Frame implements [perfpipe.Visitor].
-func (r *run) Frame(f perfpipe.Frame) { r.frames = append(r.frames, f) }
+func (r *run) Frame(f perfpipe.Frame) {
+	if !r.cfg.Columns.Stacks {
+		return
+	}
+	r.frames = append(r.frames, f)
+	if len(r.frames) >= ownRows {
+		r.handPlaces()
+	}
+}
+
+// handPlaces tells the writer of the stacks and frames that it has not seen: it must
+// know them before the rows that have them.
+func (r *run) handPlaces() {
+	if r.own.stacks.Rows == 0 && len(r.frames) == 0 {
+		return
+	}
+	m := message{frames: r.frames, own: true}
+	r.frames = nil
+	if r.own.stacks.Rows > 0 {
+		m.batch, r.own.stacks = r.own.stacks, r.newStacks()
+	}
+	r.send(m)
+}
+
+func (r *run) newStacks() *perfpipe.Batch { return perfpipe.NewBatch(r.stacks, 0) }
+
+// inline says for each table that has the column stack where it and stack_id are.
+func (r *run) inline() map[*perfpipe.Table]inlineColumns {
+	m := make(map[*perfpipe.Table]inlineColumns)
+	for _, l := range r.layouts {
+		if l == nil {
+			continue
+		}
+		for ev, t := range l.tables {
+			if at := l.encs[ev].tail; at.stack >= 0 {
+				m[t] = inlineColumns{at.stackID, at.stack}
+			}
+		}
+	}
+	return m
+}
 
 // hand gives a filled batch to the writer.
 func (r *run) hand(li, slot int) {
 	b := r.current[li][slot]
 	r.current[li][slot] = nil
 	seal(b)
+	r.handPlaces()
 	r.send(message{batch: b, merged: li == 1})
 }
 
@@ -360,7 +410,7 @@ func (r *run) handOwn() {
 	for _, b := range r.own.all() {
 		r.send(message{batch: b, own: true})
 	}
-	r.own = newOwn()
+	r.own = newOwn(r.own.stacks)
 }
 
 // flush hands on every batch that has rows.
@@ -379,6 +429,7 @@ func (r *run) deadlines() {
 	if r.now.Sub(r.flushed) >= flushAfter {
 		r.flushed = r.now
 		r.flush()
+		r.handPlaces()
 		r.send(message{op: opFlush})
 		r.tick()
 	}
@@ -391,6 +442,7 @@ func (r *run) deadlines() {
 	if rotate {
 		r.rotated = r.now
 		r.flush()
+		r.handPlaces()
 		r.handOwn()
 		r.send(message{op: opRotate})
 	}
@@ -439,15 +491,17 @@ func (r *run) last(complete bool) {
 		r.sum.Stop.Reason = "stop"
 	}
 	r.flush()
+	r.handPlaces()
 	r.handOwn()
 	r.sum.Complete = complete
 }
 
 func (r *run) result(complete bool) *Result {
 	res := &Result{Rejected: r.reject, Faults: make(map[string]uint64), Full: r.w.full}
+	filled := make(map[string]bool)
 	for ev, list := range r.faults {
 		if r.rows[ev] > 0 {
-			res.Tables++
+			filled[TableName(r.cfg.Source.Schemas()[ev])] = true
 		}
 		for f, n := range list {
 			if n > 0 {
@@ -455,6 +509,8 @@ func (r *run) result(complete bool) *Result {
 			}
 		}
 	}
+	res.Tables = len(filled)
+	r.sum.Escaped += r.w.places.escaped
 	r.sum.Rows = r.total()
 	for _, l := range r.layouts {
 		if l == nil {

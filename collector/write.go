@@ -11,7 +11,9 @@ import (
 // message is what the reading side tells the writer.
 type message struct {
 	batch *perfpipe.Batch
-	op    syncOp
+	// frames are new ones; they are the writer's from then on.
+	frames []perfpipe.Frame
+	op     syncOp
 	// merged batches go to merged outputs, the others to those with a table an event.
 	merged bool
 	// own batches are not recycled.
@@ -38,10 +40,12 @@ type writer struct {
 	base []int64
 	err  error
 	full bool
+	// places are the stacks and frames that were seen.
+	places *places
 }
 
-func newWriter(cfg *Config, back chan<- *perfpipe.Batch, stop context.CancelFunc) *writer {
-	return &writer{cfg: cfg, in: make(chan message, queue), back: back, stop: stop, base: make([]int64, len(cfg.Outputs))}
+func newWriter(cfg *Config, back chan<- *perfpipe.Batch, stop context.CancelFunc, p *places) *writer {
+	return &writer{cfg: cfg, places: p, in: make(chan message, queue), back: back, stop: stop, base: make([]int64, len(cfg.Outputs))}
 }
 
 // run writes until in is closed. After an error it goes on taking batches, so
@@ -58,9 +62,20 @@ func (w *writer) run() {
 			w.back <- m.batch
 		}
 	}
+	if w.err == nil && w.cfg.Columns.Stacks {
+		w.err = w.places.write(func(b *perfpipe.Batch) error { return w.handle(message{batch: b, own: true}) })
+	}
 }
 
 func (w *writer) handle(m message) error {
+	w.places.addFrames(m.frames)
+	switch {
+	case m.batch == nil:
+	case m.batch.Table == w.places.table:
+		w.places.addStacks(m.batch)
+	case !m.own:
+		w.places.fill(m.batch)
+	}
 	var total int64
 	for i, o := range w.cfg.Outputs {
 		var err error

@@ -62,7 +62,7 @@ func (s *file) Write(b *perfpipe.Batch) error {
 	if s.closed {
 		return fmt.Errorf("write %s: it is closed", s.path)
 	}
-	if strings.HasPrefix(b.Table.Name, "_") {
+	if perfpipe.OwnTable(b.Table.Name) {
 		return nil
 	}
 	s.err = s.write(b)

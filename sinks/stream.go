@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/sinks/internal/form"
@@ -58,7 +57,7 @@ func (s *stream) Write(b *perfpipe.Batch) error {
 	if s.closed {
 		return errors.New("write standard output: it is closed")
 	}
-	if strings.HasPrefix(b.Table.Name, "_") {
+	if perfpipe.OwnTable(b.Table.Name) {
 		return nil
 	}
 	s.err = s.write(b)

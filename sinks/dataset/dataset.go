@@ -201,13 +201,13 @@ func (d *Dataset) finish(t *table, more map[string]string) error {
 		return err
 	}
 	t.parts = append(t.parts, a)
-	for d.o.MaxFiles > 0 && len(t.parts) > d.o.MaxFiles {
+	for d.o.MaxFiles > 0 && !lasting(t.def.Name) && len(t.parts) > d.o.MaxFiles {
 		old := t.parts[0]
 		if err := t.dir.Remove(old.Name); err != nil {
 			return fmt.Errorf("rotate: %w", err)
 		}
 		d.gone.Files++
-		if !own(t.def.Name) {
+		if !perfpipe.OwnTable(t.def.Name) {
 			d.gone.Rows += old.Rows
 		}
 		d.gone.Bytes += old.Bytes
@@ -216,8 +216,9 @@ func (d *Dataset) finish(t *table, more map[string]string) error {
 	return nil
 }
 
-// own reports whether name is one of perfpipe's own tables.
-func own(name string) bool { return strings.HasPrefix(name, "_") }
+// lasting reports whether rows of every part of the table refer to it: rotation must
+// not take its old parts away.
+func lasting(name string) bool { return name == "_stacks" || name == "_frames" }
 
 // Bytes returns what was written to all parts, those that rotation removed as well.
 func (d *Dataset) Bytes() int64 {

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/perfpipe/perfpipe"
@@ -37,12 +39,58 @@ type Manifest struct {
 	Complete bool `json:"complete"`
 }
 
-// Event is one recorded event.
+// Event is one recorded event, or several that share a table.
 type Event struct {
-	Event        string `json:"event"`
-	Table        string `json:"table"`
-	Filter       string `json:"filter"`
+	// Event is "system:name"; of several, separated by commas.
+	Event string `json:"event"`
+	Table string `json:"table"`
+	// Filter is that of the event. Several events with differing filters have a line
+	// each, "system:name=filter".
+	Filter string `json:"filter"`
+	// FormatSHA256 is the digest of the format file; of several, separated by commas
+	// in the order that they were recorded in, once each.
 	FormatSHA256 string `json:"format_sha256"`
+}
+
+// byTable joins the entries of events that share a table, in the order of the first.
+func byTable(events []Event) []Event {
+	out := []Event{}
+	at := make(map[string]int)
+	groups := make(map[string][]Event)
+	for _, e := range events {
+		if _, ok := at[e.Table]; !ok {
+			at[e.Table] = len(out)
+			out = append(out, e)
+		}
+		groups[e.Table] = append(groups[e.Table], e)
+	}
+	for table, g := range groups {
+		if len(g) == 1 {
+			continue
+		}
+		e := &out[at[table]]
+		var names, sums, filters []string
+		same := true
+		for _, o := range g {
+			names = add(names, o.Event)
+			sums = add(sums, o.FormatSHA256)
+			filters = add(filters, o.Event+"="+o.Filter)
+			same = same && o.Filter == e.Filter
+		}
+		e.Event, e.FormatSHA256 = strings.Join(names, ","), strings.Join(sums, ",")
+		if !same {
+			e.Filter = strings.Join(filters, "\n")
+		}
+	}
+	return out
+}
+
+// add appends s unless it is in list, or empty.
+func add(list []string, s string) []string {
+	if s == "" || slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
 }
 
 // Clock is one reading of the three clocks, in nanoseconds, and the wall clock as text.
@@ -102,7 +150,7 @@ func clock(c perfpipe.Clock) Clock {
 func (d *Dataset) manifest(s perfpipe.Summary, complete bool) Manifest {
 	m := Manifest{
 		Version: d.o.Version, Host: d.o.Host, Kernel: d.o.Kernel, Command: d.o.Command,
-		Start: clock(d.o.Start), Stop: clock(s.Stop), Events: d.o.Events, Files: []File{},
+		Start: clock(d.o.Start), Stop: clock(s.Stop), Events: byTable(d.o.Events), Files: []File{},
 		Removed: d.gone, Lost: Lost{Total: s.Lost, By: []LostBy{}}, Complete: complete,
 	}
 	if s.Start != (perfpipe.Clock{}) {
@@ -111,9 +159,6 @@ func (d *Dataset) manifest(s perfpipe.Summary, complete bool) Manifest {
 	if m.Command == nil {
 		m.Command = []string{}
 	}
-	if m.Events == nil {
-		m.Events = []Event{}
-	}
 	for _, t := range d.order {
 		for _, p := range t.parts {
 			f := File{Path: path.Join(t.def.Name, p.Name), Table: t.def.Name, Rows: p.Rows, Bytes: p.Bytes, SHA256: p.SHA256}
@@ -121,7 +166,7 @@ func (d *Dataset) manifest(s perfpipe.Summary, complete bool) Manifest {
 				f.MinTS, f.MaxTS = &p.MinTS, &p.MaxTS
 			}
 			m.Files = append(m.Files, f)
-			if !own(t.def.Name) {
+			if !perfpipe.OwnTable(t.def.Name) {
 				m.Totals.Rows += p.Rows
 			}
 			m.Totals.Bytes += p.Bytes

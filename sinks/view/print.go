@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/sinks/arrowipc"
 	"github.com/perfpipe/perfpipe/sinks/text"
 )
@@ -121,7 +122,7 @@ func choose(dir, table string) (map[string][]string, error) {
 	if table == "" {
 		events := make(map[string][]string)
 		for n, parts := range all {
-			if !strings.HasPrefix(n, "_") {
+			if !perfpipe.OwnTable(n) {
 				events[n] = parts
 			}
 		}

@@ -2,6 +2,7 @@ package form
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/perfpipe/perfpipe"
 )
@@ -17,9 +18,10 @@ func Lost(t *perfpipe.Table, s perfpipe.Summary) map[string]string {
 		return n
 	}
 	n, rest := s.Lost, uint64(0)
-	if ev := t.Meta["event"]; ev != "" && s.LostBy != nil {
-		if _, known := s.LostBy[ev]; known || len(s.LostBy) > 0 {
-			n, rest = sum(ev), sum("")
+	if list := t.Meta["event"]; list != "" && len(s.LostBy) > 0 {
+		n, rest = 0, sum("")
+		for ev := range strings.SplitSeq(list, ",") {
+			n += sum(ev)
 		}
 	}
 	m := map[string]string{"lost": strconv.FormatUint(n, 10)}
