@@ -171,3 +171,20 @@ func TestTypes(t *testing.T) {
 		t.Error("the schema finds the wrong fields")
 	}
 }
+
+// A string that is longer than the kernel takes steals the room of one behind it: the
+// head tells.
+func TestFieldTextStolenRoom(t *testing.T) {
+	f := Field{Name: "s", Kind: KindString, Loc: LocData, Offset: 8, Size: 4, ElemSize: 1, Probed: &Probed{Check: -1, Head: 16, HeadSize: 8, Length: -1}}
+	raw := make([]byte, 32)
+	raw[8], raw[10] = 24, 3 // two bytes of it and the NUL that the kernel put there
+	copy(raw[16:], "abcdefgh")
+	copy(raw[24:], "ab\x00")
+	if data, present, cut, ok := f.Text(raw); string(data) != "abcdefgh" || !present || !cut || !ok {
+		t.Errorf("stolen room: got %q %t %t %t", data, present, cut, ok)
+	}
+	copy(raw[16:], "ab\x00\x00\x00\x00\x00\x00")
+	if data, present, cut, ok := f.Text(raw); string(data) != "ab" || !present || cut || !ok {
+		t.Errorf("whole: got %q %t %t %t", data, present, cut, ok)
+	}
+}

@@ -254,7 +254,13 @@ func (f *Field) Text(raw []byte) (data []byte, present, cut, ok bool) {
 	full := end == entryEnd || end == returnEnd
 	switch {
 	case len(data) > 0:
-		return upToNUL(data), true, full, true
+		// A string that is longer than the kernel takes is measured as 0, and then copied
+		// into the room that was measured for those behind it.
+		text := upToNUL(data)
+		if p.Head >= 0 && within(raw, p.Head, p.HeadSize) && len(text) < p.HeadSize && raw[p.Head+len(text)] != 0 {
+			return upToNUL(raw[p.Head : p.Head+p.HeadSize]), true, true, true
+		}
+		return text, true, full, true
 	case p.Head >= 0:
 		if !within(raw, p.Head, p.HeadSize) {
 			return nil, false, false, false

@@ -93,9 +93,17 @@ func newVariant(sites []Site, bufs map[string]int) Variant {
 	return v
 }
 
-// fetches are the fields of a site's definition behind the function's number.
+// fetches are the fields of a site's definition behind the function's number. Checks
+// come first: the kernel measures the strings, a too long one as 0, and then copies each
+// into what room there is, so that a too long one takes that of those behind it. Of
+// the strings one whose room was taken is told by its head.
 func (v *Variant) fetches(s *Site) []taken {
 	var list []taken
+	for _, g := range v.guards {
+		if a := &s.args[g.column]; g.suffix == checkSuffix {
+			list = append(list, taken{a.Name + checkSuffix, a.Expr, "string"})
+		}
+	}
 	for i := range v.columns {
 		a := &s.args[i]
 		if a.Null != "" {
@@ -116,7 +124,7 @@ func (v *Variant) fetches(s *Site) []taken {
 		case lengthSuffix:
 			t.expr, t.typ = a.Length, "s64"
 		default:
-			t.expr, t.typ = a.Expr, "string"
+			continue
 		}
 		list = append(list, t)
 	}
