@@ -173,6 +173,9 @@ type sysv struct {
 
 // next returns the place of the next parameter.
 func (s *sysv) next(t *typ) (place, error) {
+	if err := t.known(); err != nil {
+		return place{}, err
+	}
 	if t.kind == kindStruct || t.kind == kindUnion {
 		if _, err := s.ts.members(t); err != nil {
 			return place{}, err
@@ -250,12 +253,13 @@ func (s *sysv) onStack(t *typ) place {
 // hidden reports whether a value of that type is returned in memory whose address the
 // caller passes in the first register.
 func (ts *types) hidden(t *typ) (bool, error) {
+	if err := t.known(); err != nil {
+		return false, err
+	}
 	if t.kind == kindStruct || t.kind == kindUnion {
-		if _, err := ts.members(t); err != nil {
-			return t.size > 16, nil // without members the size decides
-		}
-		if t.byRef {
-			return true, nil
+		_, err := ts.members(t)
+		if err != nil || t.byRef || t.opaque {
+			return t.byRef || t.size > 16, err
 		}
 	}
 	if t.kind == kindVoid || t.kind == kindFloat || t.kind == kindComplex || t.kind == kindVector {
