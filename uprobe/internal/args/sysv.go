@@ -180,10 +180,10 @@ func (s *sysv) next(t *typ) (place, error) {
 		if _, err := s.ts.members(t); err != nil {
 			return place{}, err
 		}
-		if t.opaque && t.size <= 16 {
-			return place{}, fmt.Errorf("how a %s is passed depends on its variants", t.text)
+		if s.ts.lang == langRust {
+			return s.rust(t)
 		}
-		if t.byRef || s.ts.lang == langRust && t.size > 16 {
+		if t.byRef {
 			return s.reference(), nil
 		}
 		if t.size == 0 || len(t.mem) == 0 {
@@ -278,6 +278,9 @@ func (ts *types) returned(t *typ, first string) (place, error) {
 	}
 	if mem {
 		return memory(first, 0), nil
+	}
+	if ts.lang == langRust && (t.kind == kindStruct || t.kind == kindUnion) {
+		return ts.rustReturned(t, first)
 	}
 	cl, err := ts.classify(t)
 	if err != nil {
