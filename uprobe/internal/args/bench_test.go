@@ -17,7 +17,7 @@ func BenchmarkLibc(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		d, err := f.DWARF()
+		d, err := Load(f)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func BenchmarkLibcResolve(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	d, err := f.DWARF()
+	d, err := Load(f)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestLibc(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	d, err := f.DWARF()
+	d, err := Load(f)
 	if err != nil {
 		t.Fatal(err)
 	}

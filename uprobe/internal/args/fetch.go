@@ -203,6 +203,9 @@ func (r *resolver) natural(v value) ([]fetch.Arg, error) {
 		}
 		return r.scalar(v, fetch.Arg{CType: v.t.text}, 'x', 8)
 	}
+	if err := v.t.known(); err != nil {
+		return nil, err
+	}
 	a := fetch.Arg{CType: v.t.text, Symbols: v.t.symbols, Bool: v.t.kind == kindBool}
 	switch v.t.kind {
 	case kindPointer:
