@@ -5,6 +5,7 @@ package perfev
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"strings"
 
@@ -30,7 +31,10 @@ func Open(cfg Config) (*Source, error) {
 	if err := s.index(); err != nil {
 		return nil, err
 	}
-	s.layout = layout{chain: cfg.CallChain.on(), cgroup: cfg.CgroupIDs}
+	s.layout = layout{chain: cfg.CallChain.kernelWalks(), cgroup: cfg.CgroupIDs}
+	if cfg.CallChain.StackBytes > 0 {
+		s.layout.regs = bits.OnesCount64(userRegs)
+	}
 	s.lean = s.layout.lean()
 	s.prepareChains()
 	if err := s.open(); err != nil {

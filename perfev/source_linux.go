@@ -56,6 +56,8 @@ type Source struct {
 	chains *stacks.Table
 	// maps is nil where their user part is not taken.
 	maps *maps.Table
+	// unwinder is nil where chains go by frame pointers.
+	unwinder *unwinder
 	// wanted are the processes of the target when it was opened, nil is all.
 	wanted map[int32]bool
 	// leftOut are the events that the kernel refused.
