@@ -111,7 +111,6 @@ func (v *visitor) Record(r *perfpipe.Record) {
 	}
 	b := &s.build
 	b.bad = false
-	b.saw(r.TID, r.PID)
 	switch d.decode(b, d, r) {
 	case asRow:
 		v.rec = *r
