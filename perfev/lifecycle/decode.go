@@ -99,7 +99,9 @@ func newTask(b *builder, d *decoder, r *perfpipe.Record) outcome {
 	b.saw(r.TID, r.PID)
 	b.born(child, pid)
 	b.row.begin(kind, r.TID)
-	b.row.s32(colChildPID, pid)
+	if kind == Fork || r.PID >= 0 {
+		b.row.s32(colChildPID, pid)
+	}
 	b.row.s32(colChildTID, child)
 	b.row.u64(colCloneFlags, flags)
 	return asRow

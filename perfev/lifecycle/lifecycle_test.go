@@ -179,8 +179,12 @@ func TestRows(t *testing.T) {
 			10/10 exit group_dead=1
 			11/11 exit group_dead=1`},
 		{"the process is not known", `
+			-1/10 task_newtask pid=11 clone_flags=0x10000
+			-1/10 task_newtask pid=12
 			-1/10 sys_enter_exit_group error_code=3
 			-1/10 sched_process_exit pid=10 group_dead=1`, `
+			-1/10 clone child_tid=11 clone_flags=0x10000
+			-1/10 fork child_pid=12 child_tid=12 clone_flags=0x0
 			-1/10 exit exit_code=3 group_dead=1`},
 		{"an empty file name and names of 15 bytes", `
 			10/10 sched_process_exec filename= pid=10 old_pid=10
