@@ -194,8 +194,13 @@ func (s *Source) openEvents() error {
 	perTask := s.cfg.Target.perTask()
 	late := perTask && !s.cfg.Target.NoInherit
 	if perTask {
+		taken := make(map[uint64]bool)
 		for i := range o.slots {
 			attr := o.slots[i].attr
+			if taken[attr.Config] {
+				continue
+			}
+			taken[attr.Config] = true
 			attr.Bits &^= unix.PerfBitInherit
 			if fd, err := s.perfEventOpen(&attr, whose{}, -1); err == nil {
 				defer func() { _ = unix.Close(fd) }() // it never counted anything

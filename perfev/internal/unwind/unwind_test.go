@@ -184,9 +184,9 @@ func (m oneModule) Module(addr uint64) (*Table, uint64, bool) {
 	return m.t, addr - m.bias, addr >= m.bias && addr < m.bias+0x3000
 }
 
-// stackOf is a stack at base of 8-byte words.
-func stackOf(base uint64, words ...uint64) *Stack {
-	s := &Stack{Base: base}
+// stackOf is a stack at 0x7000 of 8-byte words.
+func stackOf(words ...uint64) *Stack {
+	s := &Stack{Base: 0x7000}
 	for _, w := range words {
 		s.Data = binary.LittleEndian.AppendUint64(s.Data, w)
 	}
@@ -199,7 +199,7 @@ func TestWalk(t *testing.T) {
 	m := oneModule{tab, 0x50000}
 	// In the first function after its push; its caller is in the second, whose is
 	// the third, which has no caller.
-	mem := stackOf(0x7000, 0x7010, 0x51018, 0x7020, 0x51025, 0, 0x51005)
+	mem := stackOf(0x7010, 0x51018, 0x7020, 0x51025, 0, 0x51005)
 	rg := Regs{regSP: 0x7000, regBP: 0x7000, regRA: 0x51005}
 	tests := []struct {
 		name string
@@ -210,9 +210,9 @@ func TestWalk(t *testing.T) {
 	}{
 		{"whole", rg, mem, 99, []uint64{0x51005, 0x51018, 0x51025}},
 		{"two frames", rg, mem, 2, []uint64{0x51005, 0x51018}},
-		{"stack cut off", rg, stackOf(0x7000, 0x7010, 0x51018), 99, []uint64{0x51005, 0x51018}},
-		{"no stack", rg, stackOf(0x7000), 99, []uint64{0x51005}},
-		{"a caller that is nowhere", rg, stackOf(0x7000, 0x7010, 0x99999), 99, []uint64{0x51005}},
+		{"stack cut off", rg, stackOf(0x7010, 0x51018), 99, []uint64{0x51005, 0x51018}},
+		{"no stack", rg, stackOf(), 99, []uint64{0x51005}},
+		{"a caller that is nowhere", rg, stackOf(0x7010, 0x99999), 99, []uint64{0x51005}},
 		{"a frame that does not grow", Regs{regSP: 0x7000, regBP: 0x6000, regRA: 0x51005}, mem, 99, []uint64{0x51005}},
 		{"by frame pointer", Regs{regSP: 0x7000, regBP: 0x7000, regRA: 0x51f00}, mem, 99, []uint64{0x51f00, 0x51018, 0x51025}},
 		{"nowhere", Regs{}, mem, 99, nil},
@@ -348,7 +348,7 @@ int main(int c, char **v) { return f(c, (int *)v); }`
 // FuzzWalk: whatever the section and the stack, reading them ends, every address
 // but the first is mapped, and there are no more than asked for.
 func FuzzWalk(f *testing.F) {
-	stack := stackOf(0x7000, 0x7010, 0x51018, 0x7020, 0x51025, 0, 0x51005).Data
+	stack := stackOf(0x7010, 0x51018, 0x7020, 0x51025, 0, 0x51005).Data
 	f.Add(section("zR", push, push, []byte{0x07, 16}), stack, uint64(0x51005), uint64(0x7000))
 	f.Add(section("zRS", []byte{0x0f, 5, 0x77, 8, 0x06, 0x23, 1}), stack, uint64(0x51003), uint64(0x7000))
 	f.Fuzz(func(t *testing.T, b, stack []byte, pc, bp uint64) {
@@ -384,7 +384,7 @@ func BenchmarkWalk(b *testing.B) {
 	for i := range uint64(20) {
 		words = append(words, 0x7000+16*(i+1), 0x51005)
 	}
-	mem, w, to := stackOf(0x7000, words...), NewWalker(), make([]uint64, 0, 64)
+	mem, w, to := stackOf(words...), NewWalker(), make([]uint64, 0, 64)
 	b.ReportAllocs()
 	for b.Loop() {
 		to = w.Walk(to[:0], Regs{regSP: 0x7000, regBP: 0x7000, regRA: 0x51005}, mem, m, 20)
