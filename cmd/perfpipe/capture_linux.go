@@ -170,6 +170,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if n := src.LostTasks(); n > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: lost %s records of names, forks and exits: pid and comm of some rows may be those of before\n", o.Command, commas(n))
 	}
+	if n := src.StacksRetold(); n > 0 {
+		fmt.Fprintf(st.err, "perfpipe %s: more different call chains than are remembered: %s rows of _stacks are there more than once\n", o.Command, commas(uint64(n)))
+	}
 	if res != nil {
 		closing(st.err, c, o, res, bytes)
 	}
