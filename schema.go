@@ -90,6 +90,12 @@ type Probed struct {
 	// Length is the offset of a s64 that says how many bytes of a text in place are
 	// its own: the length word of a Go string.
 	Length int
+	// Mask is the offset of a u32 whose bit Bit is set where the field has a value, for
+	// made-up records whose kinds have different fields. 0 is none, as every record
+	// begins with the common fields.
+	Mask int
+	// Bit is 0 to 31.
+	Bit uint8
 	// Never is true where the value cannot be had at all, such as a double in a
 	// register: every row is null.
 	Never bool
@@ -201,6 +207,12 @@ func (f *Field) Present(raw []byte) (present, ok bool) {
 	if p.Never {
 		return false, true
 	}
+	if p.Mask > 0 {
+		set, ok := p.masked(raw)
+		if !set || !ok {
+			return false, ok
+		}
+	}
 	data, ok := f.Bytes(raw)
 	if !ok {
 		return false, false
@@ -231,6 +243,15 @@ func (f *Field) Text(raw []byte) (data []byte, present, cut, ok bool) {
 	p := f.Probed
 	if p != nil && p.Never {
 		return nil, false, false, true
+	}
+	if p != nil && p.Mask > 0 {
+		// Where the bit is set the text is there, however short.
+		set, whole := p.masked(raw)
+		if !set || !whole {
+			return nil, false, false, whole
+		}
+		data, ok = f.Bytes(raw)
+		return upToNUL(data), ok, false, ok
 	}
 	data, ok = f.Bytes(raw)
 	if !ok {
@@ -298,6 +319,15 @@ func (f *Field) end(raw []byte) int {
 		off += f.Offset + 4
 	}
 	return off + locLength(raw, f.Offset)
+}
+
+// masked reads the bit of Mask; ok is false where raw is too short.
+func (p *Probed) masked(raw []byte) (set, ok bool) {
+	if p.Mask+4 > len(raw) {
+		return false, false
+	}
+	v, _ := LoadInt(raw[p.Mask:p.Mask+4], false)
+	return v>>(p.Bit&31)&1 != 0, true
 }
 
 // locLength is the length in the __data_loc at off.

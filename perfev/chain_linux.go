@@ -30,6 +30,9 @@ func (s *Source) prepareChains() {
 		opt.Module = kernelModules().At
 	}
 	s.chains = stacks.New(opt)
+	if c.StackBytes > 0 {
+		s.unwinder = newUnwinder(s.maps, c.MaxFrames)
+	}
 }
 
 // scanMaps reads what the processes of the target have mapped, those of all where
@@ -102,19 +105,28 @@ func (c *Config) sampleMore(attr *unix.PerfEventAttr) {
 	if !c.CallChain.on() {
 		return
 	}
-	attr.Sample_type |= unix.PERF_SAMPLE_CALLCHAIN
+	if c.CallChain.kernelWalks() {
+		attr.Sample_type |= unix.PERF_SAMPLE_CALLCHAIN
+	}
+	if n := c.CallChain.StackBytes; n > 0 {
+		attr.Sample_type |= unix.PERF_SAMPLE_REGS_USER | unix.PERF_SAMPLE_STACK_USER
+		attr.Sample_regs_user, attr.Sample_stack_user = userRegs, uint32(n)
+	}
 	attr.Sample_max_stack = uint16(c.CallChain.MaxFrames)
 	if !c.CallChain.Kernel {
 		attr.Bits |= unix.PerfBitExcludeCallchainKernel
 	}
-	if !c.CallChain.User {
+	if !c.CallChain.User || c.CallChain.StackBytes > 0 {
 		attr.Bits |= unix.PerfBitExcludeCallchainUser
 	}
 }
 
 // chainID returns the number of the call chain of a sample.
 func (s *Source) chainID(v sampleView, pid int32, at int64) uint64 {
-	return s.chains.ID(v.chain, pid, at, s.visit)
+	if s.unwinder == nil {
+		return s.chains.ID(v.chain, pid, at, s.visit)
+	}
+	return s.chains.Placed(v.chain, s.unwinder.walk(v, pid, at), pid, at, s.visit)
 }
 
 // explain says what some refusals of the kernel mean.

@@ -164,3 +164,74 @@ func TestChainOfTracepoint(t *testing.T) {
 		})
 	}
 }
+
+// omitting calls a, b and c as nested does, through a callback of libc and with
+// frames that only their call frame information can tell.
+const omitting = `
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+__attribute__((noinline)) int c(int n) { __asm__ volatile(""); return n + 1; }
+__attribute__((noinline)) int b(int n) { volatile char big[3000]; memset((char *)big, n, sizeof big); return c(n) + big[7]; }
+__attribute__((noinline)) int compare(const void *x, const void *y) { return b(*(const int *)x) - *(const int *)y; }
+__attribute__((noinline)) int a(int n) { int v[2] = {n, 2 * n}; volatile char var[n * 100]; var[0] = 1; qsort(v, 2, sizeof v[0], compare); return v[0] + var[0]; }
+int main(void) {
+	char line[64];
+	puts("ready"); fflush(stdout);
+	while (fgets(line, sizeof line, stdin)) { printf("%d\n", a(1) + 1); fflush(stdout); }
+	return 0;
+}`
+
+func TestChainOfCopiedStack(t *testing.T) {
+	testpriv.Need(t)
+	if runtime.GOARCH != "amd64" {
+		t.Skip("copied stacks are unwound on x86-64 alone")
+	}
+	p := compile(t, omitting, "-O2", "-fomit-frame-pointer")
+	s := append(p.probe(t, "p inc c"), schema(t, "sched:sched_switch"))
+	for _, tt := range []struct {
+		name  string
+		chain perfev.CallChain
+		want  string
+	}{
+		{"with the kernel's part", perfev.CallChain{Kernel: true, User: true, StackBytes: 16384}, "c b compare a main"},
+		{"alone", perfev.CallChain{User: true, StackBytes: 16384}, "c b compare a main"},
+		{"too short a copy", perfev.CallChain{User: true, StackBytes: 1024}, "c b"},
+		{"three frames", perfev.CallChain{User: true, StackBytes: 16384, MaxFrames: 3}, "c b compare"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := p.start(t)
+			r.line(t)
+			c := capture(t, perfev.Config{Events: events(s...), CallChain: tt.chain, CgroupIDs: true}, func() {
+				for range 5 {
+					r.goOn(t)
+				}
+			})
+			n, kernel := 0, 0
+			for _, rec := range c.records {
+				kernel += c.kinds(rec.Stack)[perfpipe.FrameKernel]
+				if rec.Event != 0 {
+					continue
+				}
+				n++
+				var list []string
+				for _, f := range c.names(p, rec.Stack) {
+					list = append(list, strings.TrimSuffix(f, ".constprop.0"))
+				}
+				got := strings.Join(list, " ")
+				if got != tt.want && got != tt.want+" _start" {
+					t.Errorf("chain: got %s, want %s", got, tt.want)
+					for i, id := range c.stacks[rec.Stack].Frames {
+						t.Logf("%#x %+v", c.stacks[rec.Stack].Addrs[i], c.frames[id])
+					}
+				}
+			}
+			if n != 5 || c.untold != 0 || c.lost != 0 {
+				t.Errorf("got %d records, %d untold, %d lost, want 5, 0, 0", n, c.untold, c.lost)
+			}
+			if (kernel > 0) != tt.chain.Kernel {
+				t.Errorf("got %d frames of the kernel, want some: %v", kernel, tt.chain.Kernel)
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"runtime"
 
 	"github.com/perfpipe/perfpipe"
 )
@@ -47,6 +48,9 @@ type CallChain struct {
 // on reports whether any chain is taken.
 func (c CallChain) on() bool { return c.Kernel || c.User }
 
+// kernelWalks reports whether the kernel is asked for a chain, be it a part of one.
+func (c CallChain) kernelWalks() bool { return c.Kernel || c.User && c.StackBytes == 0 }
+
 // check says what is wrong with c.
 func (c CallChain) check() error {
 	switch {
@@ -54,6 +58,8 @@ func (c CallChain) check() error {
 		return fmt.Errorf("call chains of %d frames: the number must lie between 1 and %d", c.MaxFrames, maxFrames)
 	case c.StackBytes != 0 && !c.User:
 		return errors.New("unwind copied stacks: the process's part of the call chains was not asked for")
+	case c.StackBytes != 0 && runtime.GOARCH != "amd64":
+		return fmt.Errorf("unwind copied stacks: only x86-64 is known, this is %s; go by frame pointers", runtime.GOARCH)
 	case c.StackBytes < 0 || c.StackBytes > maxStackBytes || c.StackBytes%8 != 0:
 		return fmt.Errorf("copy %d bytes of the stack: the size must be a multiple of 8 up to %d", c.StackBytes, maxStackBytes)
 	}

@@ -187,7 +187,7 @@ func TestThreadsMadeWhileOpening(t *testing.T) {
 			r := p.start(t, mode)
 			r.line(t)
 			for range 5 {
-				c := capture(t, perfev.Config{Events: evs, Target: perfev.Target{PIDs: []int{r.cmd.Process.Pid}}}, func() { time.Sleep(30 * time.Millisecond) })
+				c := capture(t, perfev.Config{Events: evs, Target: perfev.Target{PIDs: []int{r.cmd.Process.Pid}}}, func() { work(r.cmd.Process.Pid) })
 				type key struct {
 					tid   int32
 					event int
@@ -211,6 +211,27 @@ func TestThreadsMadeWhileOpening(t *testing.T) {
 			}
 			r.goOn(t)
 		})
+	}
+}
+
+// work waits until a process has had some of a processor, however busy the machine is.
+func work(pid int) {
+	ticks := func() (n int) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0
+		}
+		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		for _, v := range f[11:13] { // utime and stime, of threads that ended as well
+			t, _ := strconv.Atoi(v)
+			n += t
+		}
+		return n
+	}
+	const some = 3 // ticks of 10 ms
+	first := ticks()
+	for end := time.Now().Add(5 * time.Second); ticks() < first+some && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 

@@ -5,6 +5,7 @@ package perfev
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"strings"
 
@@ -30,7 +31,10 @@ func Open(cfg Config) (*Source, error) {
 	if err := s.index(); err != nil {
 		return nil, err
 	}
-	s.layout = layout{chain: cfg.CallChain.on(), cgroup: cfg.CgroupIDs}
+	s.layout = layout{chain: cfg.CallChain.kernelWalks(), cgroup: cfg.CgroupIDs}
+	if cfg.CallChain.StackBytes > 0 {
+		s.layout.regs = bits.OnesCount64(userRegs)
+	}
 	s.lean = s.layout.lean()
 	s.prepareChains()
 	if err := s.open(); err != nil {
@@ -190,8 +194,13 @@ func (s *Source) openEvents() error {
 	perTask := s.cfg.Target.perTask()
 	late := perTask && !s.cfg.Target.NoInherit
 	if perTask {
+		taken := make(map[uint64]bool)
 		for i := range o.slots {
 			attr := o.slots[i].attr
+			if taken[attr.Config] {
+				continue
+			}
+			taken[attr.Config] = true
 			attr.Bits &^= unix.PerfBitInherit
 			if fd, err := s.perfEventOpen(&attr, whose{}, -1); err == nil {
 				defer func() { _ = unix.Close(fd) }() // it never counted anything

@@ -61,7 +61,7 @@ func Alive(id int) bool {
 // before the first is opened. room is for the files of the output and what is open already.
 func checkFiles(events, cpus, threads int) error {
 	const room = 32
-	need := uint64(events)*uint64(cpus)*uint64(threads) + 2*uint64(cpus) + room
+	need := uint64(events)*uint64(cpus)*uint64(threads) + 3*uint64(cpus) + room
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
 		return os.NewSyscallError("getrlimit", err)

@@ -20,7 +20,9 @@ type sampleView struct {
 	// regs are the registers of the process, none for a task that has no user mode;
 	// stack is what was copied from its stack pointer on.
 	regs, stack []byte
-	cgroup      uint64
+	// abi is what the registers are of: enum perf_sample_regs_abi, 0 none, 1 32-bit, 2 64-bit.
+	abi    uint64
+	cgroup uint64
 }
 
 // decode reads a whole sample record in the kernel's order (perf_output_sample,
@@ -66,12 +68,10 @@ func (l layout) decode(rec []byte) (v sampleView, ok bool) {
 
 // user reads registers and stack and returns what follows.
 func (v *sampleView) user(b []byte, regs int) (rest []byte, ok bool) {
-	// enum perf_sample_regs_abi: none, 32, 64.
-	abi, b, ok := word(b)
-	if !ok {
+	if v.abi, b, ok = word(b); !ok {
 		return nil, false
 	}
-	if abi != 0 {
+	if v.abi != 0 {
 		if len(b) < regs*8 {
 			return nil, false
 		}

@@ -56,6 +56,8 @@ type Source struct {
 	chains *stacks.Table
 	// maps is nil where their user part is not taken.
 	maps *maps.Table
+	// unwinder is nil where chains go by frame pointers.
+	unwinder *unwinder
 	// wanted are the processes of the target when it was opened, nil is all.
 	wanted map[int32]bool
 	// leftOut are the events that the kernel refused.
@@ -103,10 +105,20 @@ var _ perfpipe.Source = (*Source)(nil)
 // Schemas returns the events in the order of Config.Events.
 func (s *Source) Schemas() []*perfpipe.Schema { return s.schemas }
 
-// LostTasks returns how many records of names, forks and exits found no room in
-// the side rings: so often pid and comm may be those of before. It is asked after
-// the last Read.
+// LostTasks returns how many records of names, forks, exits and mappings found no
+// room in the side rings: so often pid and comm may be those of before, and frames
+// unknown. It is asked after the last Read.
 func (s *Source) LostTasks() uint64 { return s.sideLost }
+
+// StacksRetold returns how often there were more call chains or frames than are
+// remembered (1048576 of each): from then on chains are told to the visitor again,
+// and after too many frames, under other numbers.
+func (s *Source) StacksRetold() int {
+	if s.chains == nil {
+		return 0
+	}
+	return s.chains.Retold()
+}
 
 // Start turns the events on. With Target.EnableOnExec only the names and lives of
 // tasks are followed from here, and execve turns the events on.

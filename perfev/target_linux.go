@@ -183,9 +183,9 @@ func (s *Source) forks() []fork {
 // at that moment, and what it inherited must not be opened once more, or each of
 // its events would be recorded twice.
 //
-// A FORK record is made some ten microseconds after the inheriting. Events that
-// were opened at the maker within that time are taken for inherited: they may be
-// missing, but never twice.
+// A FORK record is made some ten microseconds after the inheriting, of a process
+// with much memory up to milliseconds. Events that were opened at the maker within
+// that time are taken for inherited: they may be missing, but never come twice.
 func (o *opening) openLate() error {
 	const (
 		// pause lets forks that are under way come to their record.

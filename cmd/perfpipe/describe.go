@@ -10,6 +10,9 @@ import (
 func describe(st streams, plan []*planned, c *configs.Capture) {
 	for _, p := range plan {
 		fmt.Fprintf(st.err, "event %s: id %d, %d fields\n", p.schema.Event(), p.schema.ID, len(p.schema.Fields))
+		if p.probe != nil && p.variant == 0 {
+			fmt.Fprint(st.err, describeProbe(p.probe))
+		}
 		if p.source == "" {
 			continue
 		}

@@ -38,6 +38,7 @@ Exit status: 0 explained, 1 the kernel refuses the text, 2 usage or a bad filter
 permission.`,
 		Example: `  perfpipe explain 'prev_pid == 0 && next_comm ~ "*sh"' -e sched:sched_switch
   perfpipe explain -e irq:irq_handler_entry
+  perfpipe explain -e 'uretprobe:bash:readline(ret:string)'
   perfpipe explain 'a * 2 > 8 && b == 1' --fields 'a:u32,b:u8'`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -75,6 +76,12 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
+		if pr := o.shape.probes[s]; pr != nil {
+			fmt.Fprintf(out, "probe:   %s\n%s", pr.Spec.Text, describeProbe(pr))
+			for _, w := range pr.Warnings {
+				fmt.Fprintf(out, "  warning: %s\n", w)
+			}
+		}
 		if filter == "" {
 			explainEvent(out, s)
 			continue
@@ -85,7 +92,7 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		}
 		push := p.Push(kernelFeatures())
 		explainFilter(out, p, push)
-		if len(o.shape.events) > 0 && push.Text != "" {
+		if s.ID != 0 && push.Text != "" {
 			refused = errors.Join(refused, askKernel(out, s.Event(), push.Text))
 		}
 		if push.Err != nil {

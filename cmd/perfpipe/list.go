@@ -15,6 +15,7 @@ import (
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/perfev/perfdata"
 	"github.com/perfpipe/perfpipe/perfev/tracefs"
+	"github.com/perfpipe/perfpipe/uprobe"
 )
 
 // listOptions are the flags of list.
@@ -33,12 +34,14 @@ func newList(st streams) *cobra.Command {
 		Long: `List the trace events of the running kernel, or of a perf.data file (-i), or the one
 that a format file describes (--format). EVENT is a name or a glob; without one all are
 listed. -v adds every field with its type as filters see it, and the names that the
-kernel has for its values.
+kernel has for its values. A probe (uprobe:bash:readline) is shown as it would be
+recorded; 'perfpipe probes' lists what of a program can be probed.
 
 Exit status: 0 listed, 1 cannot be read, 2 usage or an unknown event, 77 no permission.`,
 		Example: `  perfpipe list 'sched:*'
   perfpipe list -v irq:irq_handler_entry
   perfpipe list --json 'syscalls:sys_enter_open*' '!*:*_by_handle_at'
+  perfpipe list -v 'uretprobe:bash:readline(ret:string)'
   perfpipe list -v -i perf.data
   perfpipe list -v --format sched_switch.format`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -72,6 +75,14 @@ func runList(st streams, patterns []string, o listOptions) error {
 	case len(o.formats) > 0:
 		list, err = formatFiles(st, o.formats)
 	default:
+		var probes []string
+		patterns, probes = splitProbes(patterns)
+		if list, _, err = probeSchemas(probes); err != nil {
+			return err
+		}
+		if len(probes) > 0 && len(patterns) == 0 {
+			break
+		}
 		var names []string
 		var from eventSource
 		if from, err = openEvents(o.input); err != nil {
@@ -86,6 +97,9 @@ func runList(st streams, patterns []string, o listOptions) error {
 			return usageError(fmt.Errorf("list: %w", err))
 		}
 		if !o.verbose && !o.json {
+			for _, s := range list {
+				fmt.Fprintln(w, s.Event())
+			}
 			for _, n := range names {
 				fmt.Fprintln(w, n)
 			}
@@ -113,6 +127,18 @@ func runList(st streams, patterns []string, o listOptions) error {
 		}
 	}
 	return errors.Join(err, w.Flush())
+}
+
+// splitProbes takes the probes out of a list of patterns.
+func splitProbes(words []string) (patterns, probes []string) {
+	for _, w := range words {
+		if uprobe.IsSpec(w) || w == lifecycleEvent {
+			probes = append(probes, w)
+		} else {
+			patterns = append(patterns, w)
+		}
+	}
+	return patterns, probes
 }
 
 // chooseEvents is Select where patterns that only take away take from everything.

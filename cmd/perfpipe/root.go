@@ -93,6 +93,7 @@ func newRoot(st streams) *cobra.Command {
 		newExplain(st),
 		newList(st),
 		newMatch(st),
+		newProbes(st),
 		newRecord(st),
 		newRun(st),
 		newVersion(st),

@@ -14,7 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/configs"
+	"github.com/perfpipe/perfpipe/perfev/lifecycle"
 	"github.com/perfpipe/perfpipe/perfev/tracefs"
+	"github.com/perfpipe/perfpipe/uprobe"
 )
 
 // shapeOptions say what the records of a filter look like: as an event of this
@@ -22,6 +25,8 @@ import (
 type shapeOptions struct {
 	events         []string
 	format, fields string
+	// probes are what the schemas of probes come from.
+	probes map[*perfpipe.Schema]*uprobe.Probe
 }
 
 func (o *shapeOptions) addFlags(c *cobra.Command) {
@@ -55,20 +60,30 @@ func (o *shapeOptions) schemas(st streams) ([]*perfpipe.Schema, error) {
 		}
 		return []*perfpipe.Schema{s}, nil
 	}
+	var patterns, probes []string
+	for _, e := range o.events {
+		for _, w := range uprobe.SplitList(e) {
+			if uprobe.IsSpec(w) || w == lifecycleEvent {
+				probes = append(probes, w)
+			} else {
+				patterns = append(patterns, w)
+			}
+		}
+	}
+	out, from, err := probeSchemas(probes)
+	o.probes = from
+	if err != nil || len(patterns) == 0 {
+		return out, err
+	}
 	t, err := tracefs.Open(tracefs.Options{})
 	if err != nil {
 		return nil, tracefsError(err)
 	}
 	defer func() { _ = t.Close() }() // nothing was written
-	var patterns []string
-	for _, e := range o.events {
-		patterns = append(patterns, strings.Split(e, ",")...)
-	}
 	names, err := t.Select(patterns, nil)
 	if err != nil {
 		return nil, tracefsError(err)
 	}
-	var out []*perfpipe.Schema
 	for _, n := range names {
 		s, err := t.SchemaOf(n)
 		if err != nil {
@@ -77,6 +92,34 @@ func (o *shapeOptions) schemas(st streams) ([]*perfpipe.Schema, error) {
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// probeSchemas are the layouts of probes, which needs their binaries and no privilege.
+func probeSchemas(words []string) (out []*perfpipe.Schema, from map[*perfpipe.Schema]*uprobe.Probe, err error) {
+	if len(words) == 0 {
+		return nil, nil, nil
+	}
+	from = make(map[*perfpipe.Schema]*uprobe.Probe)
+	p, err := newProber(&configs.Capture{}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	for _, w := range words {
+		if w == lifecycleEvent {
+			out = append(out, lifecycle.Schema())
+			continue
+		}
+		pr, err := p.plan(configs.Event{}, w)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range pr.Variants {
+			out = append(out, pr.Variants[i].Schema)
+			from[pr.Variants[i].Schema] = pr
+		}
+	}
+	return out, from, nil
 }
 
 // tracefsError gives an error of tracefs its exit status.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 )
 
@@ -46,17 +47,43 @@ func (f *File) findDebug() *File {
 	if !ok {
 		return nil
 	}
-	own := path.Dir(f.path)
-	places := []string{path.Join(own, name), path.Join(own, ".debug", name)}
-	for _, dir := range f.o.debugDirs() {
-		places = append(places, path.Join(dir, own, name))
-	}
-	for _, p := range places {
-		if d := f.tryDebug(p, sameSum(sum)); d != nil {
-			return d
+	for _, own := range f.folders() {
+		places := []string{path.Join(own, name), path.Join(own, ".debug", name)}
+		for _, dir := range f.o.debugDirs() {
+			places = append(places, path.Join(dir, own, name))
+		}
+		for _, p := range places {
+			if d := f.tryDebug(p, sameSum(sum)); d != nil {
+				return d
+			}
 		}
 	}
 	return nil
+}
+
+// folders are where the file is: by the path that it was opened by, and, below root
+// as well, with links followed (/lib is a link to /usr/lib, and packages know one).
+func (f *File) folders() []string {
+	own, err := filepath.Abs(f.path)
+	if err != nil {
+		return []string{path.Dir(f.path)}
+	}
+	dirs := []string{path.Dir(filepath.ToSlash(own))}
+	real, err := resolve(f.o.Root, own)
+	if err != nil {
+		return dirs
+	}
+	if root := f.o.Root; root == "" || root == "/" {
+		if real, err = filepath.EvalSymlinks(own); err != nil {
+			return dirs
+		}
+	} else {
+		real = path.Join("/", strings.TrimPrefix(filepath.ToSlash(real), filepath.ToSlash(filepath.Clean(root))))
+	}
+	if d := path.Dir(filepath.ToSlash(real)); d != dirs[0] {
+		dirs = append(dirs, d)
+	}
+	return dirs
 }
 
 // tryDebug opens a debug file that check accepts.

@@ -106,12 +106,14 @@ func rustHash(name string) bool {
 	return strings.Trim(name[len(name)-17:len(name)-1], "0123456789abcdef") == ""
 }
 
-// squeeze removes spaces that separate nothing, and Rust's hash, so that "f(int,int)"
+// squeeze removes spaces that separate nothing, Rust's hash, and the brackets that v0
+// writes around a type with methods of its own, so that "f(int,int)"
 // is "f(int, int)".
 func squeeze(s string) string {
 	if i := strings.LastIndex(s, "::h"); i > 0 && len(s) == i+19 && strings.Trim(s[i+3:], "0123456789abcdef") == "" {
 		s = s[:i]
 	}
+	s = inherent(s)
 	if strings.IndexByte(s, ' ') < 0 {
 		return s
 	}
@@ -123,6 +125,33 @@ func squeeze(s string) string {
 		b = append(b, s[i])
 	}
 	return string(b)
+}
+
+// inherent makes "T::f" of Rust's "<T>::f"; "<T as Trait>::f" stays.
+func inherent(s string) string {
+	if !strings.HasPrefix(s, "<") {
+		return s
+	}
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '<':
+			depth++
+		case '>':
+			depth--
+		case ' ':
+			if depth == 1 && strings.HasPrefix(s[i:], " as ") {
+				return s
+			}
+		}
+		if depth == 0 {
+			if strings.HasPrefix(s[i:], ">::") {
+				return s[1:i] + s[i+1:]
+			}
+			return s
+		}
+	}
+	return s
 }
 
 func identByte(c byte) bool {

@@ -2,6 +2,8 @@ package symbols
 
 import (
 	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -271,6 +273,66 @@ func TestGlobMatch(t *testing.T) {
 	for _, tt := range tests {
 		if got := globMatch(tt.pattern, tt.s); got != tt.want {
 			t.Errorf("%q, %q: got %v, want %v", tt.pattern, tt.s, got, tt.want)
+		}
+	}
+}
+
+const rustText = `
+mod shapes {
+    pub struct Square(pub u64);
+    pub trait Area { fn area(&self) -> u64; }
+    impl Area for Square { #[inline(never)] fn area(&self) -> u64 { self.0 * self.0 } }
+    impl Square { #[inline(never)] pub fn grow(&mut self, by: u64) { self.0 += by } }
+    #[inline(never)] pub fn twice<T: std::ops::Add<Output = T> + Copy>(x: T) -> T { x + x }
+}
+use shapes::Area;
+fn main() {
+    let mut s = shapes::Square(std::env::args().count() as u64);
+    s.grow(2);
+    println!("{} {}", s.area(), shapes::twice(s.0));
+}
+`
+
+func TestRust(t *testing.T) {
+	needELF(t)
+	if _, err := exec.LookPath("rustc"); err != nil {
+		t.Skip(err)
+	}
+	for _, mangling := range []string{"legacy", "v0"} {
+		t.Run(mangling, func(t *testing.T) {
+			dir := t.TempDir()
+			prog := filepath.Join(dir, "prog")
+			cmd := exec.Command("rustc", "-O", "-Z", "unstable-options", "-C", "symbol-mangling-version="+mangling, "-o", prog, write(t, filepath.Join(dir, "prog.rs"), rustText))
+			// Legacy names are an unstable option since v0 is the default (1.95).
+			cmd.Env = append(os.Environ(), "RUSTC_BOOTSTRAP=1")
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Skipf("this rustc does not compile it: %s", out)
+			}
+			f := mustOpen(t, prog, Options{})
+			names := []string{"prog::main", "prog::shapes::Square::grow", "<prog::shapes::Square as prog::shapes::Area>::area", "prog::shapes::twice"}
+			if mangling == "v0" {
+				names = append(names, "<prog::shapes::Square>::grow")
+			}
+			for _, name := range names {
+				if fn := one(t, f, name); fn.Lang != LangRust || !strings.HasPrefix(squeeze(fn.Demangled), squeeze(name)) {
+					t.Errorf("got %+v, want %s", fn, name)
+				}
+			}
+			if fns, err := f.Glob("*prog::shapes::*"); err != nil || len(fns) != 3 {
+				t.Errorf("got %v, %v, want 3 functions", fns, err)
+			}
+		})
+	}
+}
+
+func TestSqueeze(t *testing.T) {
+	for s, want := range map[string]string{
+		"f(int, int)": "f(int,int)", "unsigned  long": "unsigned long", "std::vector<int, A<int> >::f": "std::vector<int,A<int>>::f", "<a::T>::f": "a::T::f",
+		"<a::T<u8> as b::U>::f": "<a::T<u8>as b::U>::f", "<a::T<u8>>::f": "a::T<u8>::f", "<": "<", "<a": "<a", "<a>": "<a>", "f::h0123456789abcdef": "f", "f::hello": "f::hello", "": "",
+	} {
+		if got := squeeze(s); got != want {
+			t.Errorf("%q: got %q, want %q", s, got, want)
 		}
 	}
 }

@@ -106,6 +106,15 @@ func TestSources(t *testing.T) {
 			run(t, "objcopy", "--add-gnu-debuglink="+debug, prog)
 			rename(t, debug, filepath.Join(root, "usr/lib/debug/usr/bin/prog.debug"))
 		}},
+		{"debug file by link, behind a linked folder", SourceDebugFile, []string{"-Wl,--build-id=none"}, func(t *testing.T, root, prog string) {
+			debug := strip(t, prog)
+			run(t, "objcopy", "--add-gnu-debuglink="+debug, prog)
+			rename(t, debug, filepath.Join(root, "usr/lib/debug/opt/bin/prog.debug"))
+			rename(t, filepath.Dir(prog), filepath.Join(root, "opt/bin"))
+			if err := os.Symlink("/opt/bin", filepath.Dir(prog)); err != nil {
+				t.Fatal(err)
+			}
+		}},
 		{"MiniDebugInfo", SourceMini, nil, func(t *testing.T, _, prog string) {
 			debug := strip(t, prog)
 			run(t, "strip", "-g", debug)
@@ -256,5 +265,25 @@ func TestProperties(t *testing.T) {
 	}
 	if err := errors.Join(f.Close(), f.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// The layout of 32-bit files, and one without .dynsym.
+func TestELF32(t *testing.T) {
+	needELF(t)
+	dir := t.TempDir()
+	prog := filepath.Join(dir, "prog")
+	src := write(t, filepath.Join(dir, "p.c"), "int f(int x) { return x * 3; }\nvoid _start(void) { f(1); for (;;); }\n")
+	if out, err := exec.Command("gcc", "-m32", "-O0", "-nostdlib", "-static", "-fno-pic", "-o", prog, src).CombinedOutput(); err != nil {
+		t.Skipf("this compiler makes no 32-bit programs: %s", out)
+	}
+	f := mustOpen(t, prog, Options{})
+	want := nm(t, prog)
+	fn := one(t, f, "f")
+	if f.ELF().Class != elf.ELFCLASS32 || fn.Addr != want["f"] || fn.Size == 0 {
+		t.Errorf("got %+v, want f at %#x", fn, want["f"])
+	}
+	if at, ok := f.At(fn.Addr + 1); !ok || at.Name != "f" {
+		t.Errorf("got %+v, %v", at, ok)
 	}
 }

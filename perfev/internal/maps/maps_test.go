@@ -210,6 +210,21 @@ func TestLifeOfAProcess(t *testing.T) {
 	}
 }
 
+func TestUnknownProcess(t *testing.T) {
+	tab := New(Options{Read: func(pid int32) []Region {
+		t.Errorf("asked for process %d", pid)
+		return nil
+	}})
+	for _, pid := range []int32{-1, 0, -1} {
+		if s := tab.Of(pid, 0); s == nil || s.Version() != 0 {
+			t.Errorf("process %d: got %+v, want nothing mapped", pid, s)
+		}
+		tab.Map(pid, region("/a", 1, 2, 3), 0)
+		tab.Exec(pid, 0)
+		tab.Exit(pid)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	asked := 0
 	tab := New(Options{BuildID: func(int32, Mapping) string { asked++; return "ab" }})

@@ -1,6 +1,10 @@
 package maps
 
-import "github.com/perfpipe/perfpipe"
+import (
+	"math"
+
+	"github.com/perfpipe/perfpipe"
+)
 
 const (
 	// keepEnded is how many ended processes can still be looked up: as many as
@@ -16,6 +20,8 @@ const (
 	maxMappings = 1 << 17
 	// rereadEvery bounds how often a process's mappings are read again, in nanoseconds.
 	rereadEvery = int64(1e9)
+	// nobody is no process, not even the -1 of one that is not known.
+	nobody = math.MinInt32
 )
 
 // Options are what a [Table] asks of the live machine. All may be nil: a recorded file.
@@ -61,7 +67,7 @@ type Table struct {
 
 // New returns an empty table.
 func New(o Options) *Table {
-	return &Table{opt: o, spaces: map[int32]*Space{}, files: map[fileKey]*File{}, dead: map[int32]bool{}, lastPID: -1}
+	return &Table{opt: o, spaces: map[int32]*Space{}, files: map[fileKey]*File{}, dead: map[int32]bool{}, lastPID: nobody}
 }
 
 // Len returns the number of processes known, the ended ones that are kept included.
@@ -167,7 +173,7 @@ func (t *Table) set(pid int32, s *Space) *Space {
 	s.users++
 	t.spaces[pid] = s
 	delete(t.dead, pid)
-	t.lastPID = -1
+	t.lastPID = nobody
 	return s
 }
 
@@ -204,7 +210,7 @@ func (t *Table) Exit(pid int32) {
 		t.spaces[old].users--
 		delete(t.spaces, old)
 		delete(t.dead, old)
-		t.lastPID = -1
+		t.lastPID = nobody
 	}
 	t.ended[t.next] = pid
 	t.next = (t.next + 1) % keepEnded

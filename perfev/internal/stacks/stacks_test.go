@@ -168,9 +168,12 @@ func TestBounds(t *testing.T) {
 func TestPlaced(t *testing.T) {
 	tab, h := table(), &heard{}
 	a := tab.ID(words(kern, 0xffffffff81000000, user, 0x1010, 0x1020), 1, 0, h)
-	b := tab.Placed(words(kern, 0xffffffff81000000, user, 0x1010), []uint64{0x1010, 0x1020}, 1, 0, h)
+	b := tab.Placed(words(kern, 0xffffffff81000000), []uint64{0x1010, 0x1020}, 1, 0, h)
 	if a != b || len(h.stacks) != 1 {
 		t.Errorf("got %x, want %x", b, a)
+	}
+	if got := tab.Placed(nil, nil, 1, 0, h); got != 0 {
+		t.Errorf("nothing: got %x, want 0", got)
 	}
 }
 

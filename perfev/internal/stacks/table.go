@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 
 	"github.com/perfpipe/perfpipe"
@@ -47,6 +48,7 @@ type Table struct {
 	retold int
 	// scratch
 	ips   []ip
+	words []byte
 	stack perfpipe.Stack
 }
 
@@ -118,30 +120,15 @@ func (t *Table) add(key, version uint64, chain []byte, pid int32, now int64, spa
 	return id
 }
 
-// Placed is ID for addresses that were found another way than by the kernel: those
-// of the chain, which has the kernel's part, and behind them the process's.
+// Placed is ID for addresses that were found another way than by the kernel: chain
+// has the kernel's part alone, user the process's, the innermost first.
 func (t *Table) Placed(chain []byte, user []uint64, pid int32, now int64, v Teller) uint64 {
-	t.ips = appendIPs(t.ips[:0], chain)
-	kernel := t.ips[:0]
-	for _, p := range t.ips {
-		if !p.user {
-			kernel = append(kernel, p)
-		}
+	t.words = append(t.words[:0], chain...)
+	t.words = binary.LittleEndian.AppendUint64(t.words, contextUser)
+	for _, a := range user {
+		t.words = binary.LittleEndian.AppendUint64(t.words, a)
 	}
-	t.ips = kernel
-	for i, a := range user {
-		p := ip{addr: a, look: a, user: true}
-		if i > 0 {
-			p.look--
-		}
-		t.ips = append(t.ips, p)
-	}
-	var space *maps.Space
-	if t.opt.Maps != nil {
-		space = t.opt.Maps.Of(pid, now)
-	}
-	id, _, _ := t.place(pid, now, space, v)
-	return id
+	return t.ID(t.words, pid, now, v)
 }
 
 // place looks up the frames of t.ips and tells of what is new. sure is false where

@@ -36,6 +36,11 @@ func build(t testing.TB, src string, flags ...string) *program {
 		cmd, p.lang = []string{"g++", "-std=c++17"}, "c++"
 	case strings.HasSuffix(src, ".go"):
 		cmd, p.lang = []string{"go", "build"}, "go"
+	case strings.HasSuffix(src, ".rs"):
+		cmd, p.lang = []string{"rustc"}, "rust"
+		if _, err := exec.LookPath("rustc"); err != nil {
+			t.Skip("rustc is missing, which not every machine for tests has")
+		}
 	}
 	cmd = append(cmd, flags...)
 	cmd = append(cmd, "-o", out, filepath.Join("testdata", src))
@@ -47,7 +52,7 @@ func build(t testing.TB, src string, flags ...string) *program {
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	if p.d, err = f.DWARF(); err != nil {
+	if p.d, err = Load(f); err != nil {
 		t.Fatal(err)
 	}
 	syms, err := f.Symbols()

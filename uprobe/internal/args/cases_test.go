@@ -88,3 +88,10 @@ var goSamples = []sample{
 	{"main.large%return", "ret0.name", `"seven"`}, {"main.large%return", "ret1", "18"},
 	{"main.plain", "i", "1"}, {"main.plain%return", "ret", "2"},
 }
+
+var rustSamples = []sample{
+	{"handle", "s", `"hello"`}, {"handle", "s.length", "5"}, {"handle", "n", "9"}, {"handle", "p.x", "-3"}, {"handle", "p->y", "44"},
+	{"handle", "ok", "1"}, {"handle", "v.length", "3"}, {"byval", "p.y", "2"}, {"byval", "p.x", "1"},
+	{"two", "t.a", "31"}, {"two", "t.b", "32"}, {"two", "s.b", "34"}, {"two", "last", "35"}, {"two%return", "ret.a", "35"}, {"two%return", "ret.b", "31"},
+	{"owned", "g", "-2"}, {"owned", "c", "122"}, {"owned", "x->y", "9"}, {"owned", "s.vec.len", "3"},
+}

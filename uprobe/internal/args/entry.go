@@ -24,8 +24,9 @@ func children(e *dwarf.Entry, r *dwarf.Reader, f func(*dwarf.Entry) error) error
 	}
 }
 
-func str(e *dwarf.Entry, a dwarf.Attr) string {
-	s, _ := e.Val(a).(string)
+// name returns an entry's DW_AT_name.
+func name(e *dwarf.Entry) string {
+	s, _ := e.Val(dwarf.AttrName).(string)
 	return s
 }
 
@@ -45,11 +46,19 @@ func num(e *dwarf.Entry, a dwarf.Attr) (int64, bool) {
 	return 0, false
 }
 
-// ref returns the offset that an attribute refers to within this file, else 0: what
-// is in dwz's second file is not read.
+// foreign is the offset of what is not within this file's units: dwz's second file
+// (.gnu_debugaltlink), and type units, which debug/dwarf does not let one seek.
+const foreign = ^dwarf.Offset(0)
+
+// ref returns the offset that an attribute refers to, 0 where it is not there.
 func ref(e *dwarf.Entry, a dwarf.Attr) dwarf.Offset {
-	o, _ := e.Val(a).(dwarf.Offset)
-	return o
+	switch v := e.Val(a).(type) {
+	case nil:
+		return 0
+	case dwarf.Offset:
+		return v
+	}
+	return foreign
 }
 
 // or returns the first value that is not the zero of its type.

@@ -166,8 +166,11 @@ func describe(d *dwarf.Data, e *dwarf.Entry, l lang, err error) (*signature, err
 			}
 			found = len(s.params) > 0 || s.variadic
 		}
+		if origin == foreign {
+			return nil, errNoFunction // in dwz's second file
+		}
 		next := or(origin, ref(e, dwarf.AttrSpecification))
-		if next == 0 {
+		if next == 0 || next == foreign {
 			return s, nil
 		}
 		if e, _, err = ts.entry(next); err != nil {
@@ -186,13 +189,13 @@ func (s *signature) declared(ts *types, off dwarf.Offset, depth int) error {
 	return children(e, r, func(c *dwarf.Entry) error {
 		switch c.Tag {
 		case dwarf.TagFormalParameter:
-			p := decl{name: str(c, dwarf.AttrName), typ: ref(c, dwarf.AttrType), result: is(c, dwarf.AttrVarParam)}
-			for o, hops := ref(c, dwarf.AttrAbstractOrigin), 0; o != 0 && p.typ == 0 && hops < maxTypeDepth; hops++ {
+			p := decl{name: name(c), typ: ref(c, dwarf.AttrType), result: is(c, dwarf.AttrVarParam)}
+			for o, hops := ref(c, dwarf.AttrAbstractOrigin), 0; o != 0 && o != foreign && p.typ == 0 && hops < maxTypeDepth; hops++ {
 				oe, _, err := ts.entry(o)
 				if err != nil {
 					return err
 				}
-				p.name, p.typ = or(p.name, str(oe, dwarf.AttrName)), ref(oe, dwarf.AttrType)
+				p.name, p.typ = or(p.name, name(oe)), ref(oe, dwarf.AttrType)
 				p.result = p.result || is(oe, dwarf.AttrVarParam)
 				o = ref(oe, dwarf.AttrAbstractOrigin)
 			}

@@ -49,7 +49,7 @@ func TestGolden(t *testing.T) {
 		refused     []sample
 	}{
 		{"fields.c", "fields.golden", [][]string{
-			{"-g", "-O2"}, {"-g", "-O0"}, {"-gdwarf-4", "-O2"}, {"-gdwarf-2", "-gstrict-dwarf", "-O2"}, {"-g3", "-O2", "-fdebug-types-section"},
+			{"-g", "-O2"}, {"-g", "-O0"}, {"-gdwarf-4", "-O2"}, {"-gdwarf-2", "-gstrict-dwarf", "-O2"},
 		}, fieldSamples, fieldRefusals},
 		{"methods.cc", "methods.golden", [][]string{{"-g", "-O2"}, {"-g", "-O0"}}, methodSamples, methodRefusals},
 		{"goprog/main.go", "goprog.golden", [][]string{nil, {"-gcflags=-N -l"}}, goSamples, goRefusals},

@@ -38,6 +38,8 @@ func TestLive(t *testing.T) {
 		{"C++ -O2", "methods.cc", []string{"-g", "-O2"}, methodSamples},
 		{"Go", "goprog/main.go", nil, goSamples},
 		{"Go PIE", "goprog/main.go", []string{"-buildmode=pie"}, goSamples},
+		{"Rust -O0", "shapes.rs", []string{"-g"}, rustSamples},
+		{"Rust -O2", "shapes.rs", []string{"-g", "-O"}, rustSamples},
 	} {
 		t.Run(tc.name, func(t *testing.T) { live(t, build(t, tc.src, tc.flags...), tc.samples) })
 	}
@@ -50,7 +52,7 @@ type group struct {
 	args    []fetch.Arg
 }
 
-// grouped puts the samples of a function into one event, but each of Go's texts into
+// grouped puts the samples of a function into one event, but each text of Go or Rust into
 // one of its own: as they go on to the next NUL, several make a record that is larger
 // than the kernel's page, and it drops that without a word.
 func grouped(p *program, samples []sample) []*group {
@@ -58,7 +60,7 @@ func grouped(p *program, samples []sample) []*group {
 	at := map[string]*group{}
 	for _, s := range samples {
 		g := at[s.fn]
-		if text := p.lang == "go" && s.value[0] == '"'; g == nil || text {
+		if text := (p.lang == "go" || p.lang == "rust") && s.value[0] == '"'; g == nil || text {
 			g = &group{fn: s.fn}
 			list = append(list, g)
 			if !text {

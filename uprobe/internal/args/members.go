@@ -12,6 +12,9 @@ func (ts *types) members(t *typ) ([]member, error) {
 	if t.read {
 		return t.mem, nil
 	}
+	if err := t.known(); err != nil {
+		return nil, err
+	}
 	if t.incomplete {
 		if err := ts.complete(t); err != nil {
 			return nil, err
@@ -36,7 +39,7 @@ func (ts *types) members(t *typ) ([]member, error) {
 			t.opaque = true
 		case dwarf.TagSubprogram:
 			// A destructor that somebody wrote makes a class that is passed by reference.
-			if strings.HasPrefix(str(c, dwarf.AttrName), "~") && !is(c, dwarf.AttrArtificial) && !t.byValue &&
+			if strings.HasPrefix(name(c), "~") && !is(c, dwarf.AttrArtificial) && !t.byValue &&
 				c.AttrField(attrDefaulted) == nil {
 				t.byRef = true
 			}
@@ -51,7 +54,7 @@ func (ts *types) members(t *typ) ([]member, error) {
 const attrDefaulted dwarf.Attr = 0x8b
 
 func (ts *types) member(c *dwarf.Entry) (member, error) {
-	m := member{name: str(c, dwarf.AttrName), typ: ref(c, dwarf.AttrType)}
+	m := member{name: name(c), typ: ref(c, dwarf.AttrType)}
 	m.inner = m.name == "" || c.Tag == dwarf.TagInheritance || is(c, attrGoEmbedded)
 	switch v := c.Val(dwarf.AttrDataMemberLoc).(type) {
 	case int64:
@@ -120,7 +123,7 @@ func (ts *types) complete(t *typ) error {
 		case dwarf.TagCompileUnit, dwarf.TagPartialUnit, dwarf.TagNamespace:
 			continue
 		case dwarf.TagStructType, dwarf.TagClassType, dwarf.TagUnionType:
-			if t.name != "" && str(e, dwarf.AttrName) == t.name && !is(e, dwarf.AttrDeclaration) {
+			if t.name != "" && name(e) == t.name && !is(e, dwarf.AttrDeclaration) {
 				t.off, t.incomplete = e.Offset, false
 				t.size, _ = num(e, dwarf.AttrByteSize)
 				return nil

@@ -27,8 +27,8 @@ type named struct {
 	given bool
 }
 
-// named2args settles the names: those that were written first.
-func named2args(list []named) []fetch.Arg {
+// settle settles the names: those that were written first.
+func settle(list []named) []fetch.Arg {
 	out := make([]fetch.Arg, len(list))
 	taken := map[string]bool{}
 	for _, given := range [...]bool{true, false} {
@@ -45,13 +45,10 @@ func named2args(list []named) []fetch.Arg {
 }
 
 // check holds the arguments against the kernel's limits for one event.
-func check(list []named) error {
+func check(list []fetch.Arg) error {
 	n := 0
 	for _, a := range list {
-		n += 1 + maxName + 1 + len(a.arg.Expr) + 1 + len(a.arg.Type)
-		if len(a.arg.Name) < maxName {
-			n -= maxName - len(a.arg.Name)
-		}
+		n += len(" ") + len(a.Name) + len("=") + len(a.Expr) + len(":") + len(a.Type)
 	}
 	if len(list) > maxArgs {
 		return fmt.Errorf("there are %d, and the kernel takes at most %d for an event", len(list), maxArgs)

@@ -9,6 +9,8 @@ type part struct {
 	null string
 	// off and size are the bytes of the value, in its own coordinates.
 	off, size int64
+	// derefs is 1 where reg is a place on the stack, as in "+8(%sp)".
+	derefs int
 }
 
 // place is where a value is: in parts, or in memory at base+off.
@@ -68,7 +70,7 @@ func (p place) read(size int64) (source, error) {
 		if p.off+size > x.off+x.size && (p.off > x.off || size > 8) {
 			return source{}, fmt.Errorf("it is spread over two registers: take its halves with :x64 or its members")
 		}
-		return source{expr: x.reg, derefs: p.derefs, shift: (p.off - x.off) * 8}, nil
+		return source{expr: x.reg, derefs: p.derefs + x.derefs, shift: (p.off - x.off) * 8}, nil
 	}
 	return source{}, noValue{nowhere}
 }

@@ -45,10 +45,11 @@ func Resolve(d *dwarf.Data, fn Function, want []Want) ([]fetch.Arg, []string, er
 		}
 		list = append(list, got...)
 	}
-	if err := check(list); err != nil {
+	out := settle(list)
+	if err := check(out); err != nil {
 		return nil, nil, fmt.Errorf("arguments of %s: %w", fn.Name, err)
 	}
-	return named2args(list), r.warnings, nil
+	return out, r.warnings, nil
 }
 
 // Params lists the parameters of a function and what it returns, nil where that is
@@ -267,15 +268,18 @@ func (r *resolver) want(w Want) ([]named, error) {
 	}
 	var out []named
 	for _, v := range roots {
-		v, err := r.walk(v, w.Base, w.Path)
-		if err == nil && v.err == nil {
-			var got []named
-			got, err = r.name(v, w, len(roots) > 1)
-			out = append(out, got...)
+		if v.err != nil {
+			return nil, v.err
 		}
-		if err := errors.Join(v.err, err); err != nil {
+		v, err := r.walk(v, w.Base, w.Path)
+		if err != nil {
 			return nil, err
 		}
+		got, err := r.name(v, w, len(roots) > 1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, got...)
 	}
 	for _, n := range out {
 		if n.arg.Null != "" {

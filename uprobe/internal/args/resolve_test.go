@@ -78,6 +78,23 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestElsewhere: types that are not read are not guessed at.
+func TestElsewhere(t *testing.T) {
+	for _, version := range []string{"-gdwarf-4", "-gdwarf-5"} {
+		p := build(t, "fields.c", version, "-O2", "-fdebug-types-section")
+		list, _, err := Resolve(p.d, p.fn(t, "handle"), parseWants(t, "n, r, s"))
+		if err != nil || len(list) != 3 || list[1].Expr != "%di" || list[0].Expr != "%dx" {
+			t.Errorf("%s: pointers and numbers: got %v, %v", version, list, err)
+		}
+		for _, tc := range []struct{ fn, want string }{{"handle", "r->u8"}, {"byvalue", "p.x"}, {"byvalue", "last"}} {
+			list, _, err = Resolve(p.d, p.fn(t, tc.fn), parseWants(t, tc.want))
+			if err == nil || !strings.Contains(err.Error(), "type unit") {
+				t.Errorf("%s: %s(%s): got %v, %v", version, tc.fn, tc.want, list, err)
+			}
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	p := build(t, "fields.c", "-g", "-O2")
 	many := func(n int, s string) []Want {
@@ -93,17 +110,17 @@ func TestLimits(t *testing.T) {
 	if _, _, err := Resolve(p.d, p.fn(t, "handle"), many(129, "n")); err == nil || !strings.Contains(err.Error(), "at most 128") {
 		t.Errorf("129 arguments: got %v", err)
 	}
-	long := many(100, "r->list->next->next->next->v")
+	long := many(110, "r->list->next->next->next->v")
 	if _, _, err := Resolve(p.d, p.fn(t, "handle"), long); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("a long line: got %v", err)
 	}
-	// 8 steps of four digits are within the dereferences, but not within the text.
+	// Ten dereferences with offsets of four digits: few enough, but too long a text.
 	deep := parseWant(t, "r->list")
 	for range 9 {
-		deep.Path = append(deep.Path, Step{Kind: StepIndex, Index: 99}, Step{Kind: StepArrow, Name: "next"})
+		deep.Path = append(deep.Path, Step{Kind: StepIndex, Index: 99}, Step{Kind: StepMember, Name: "next"})
 	}
-	if _, _, err := Resolve(p.d, p.fn(t, "handle"), []Want{deep}); err == nil {
-		t.Error("a path through structures: got no error")
+	if _, _, err := Resolve(p.d, p.fn(t, "handle"), []Want{deep}); err == nil || !strings.Contains(err.Error(), "at most 63") {
+		t.Errorf("a long expression: got %v", err)
 	}
 }
 

@@ -173,14 +173,17 @@ type sysv struct {
 
 // next returns the place of the next parameter.
 func (s *sysv) next(t *typ) (place, error) {
+	if err := t.known(); err != nil {
+		return place{}, err
+	}
 	if t.kind == kindStruct || t.kind == kindUnion {
 		if _, err := s.ts.members(t); err != nil {
 			return place{}, err
 		}
-		if t.opaque && t.size <= 16 {
-			return place{}, fmt.Errorf("how a %s is passed depends on its variants", t.text)
+		if s.ts.lang == langRust {
+			return s.rust(t)
 		}
-		if t.byRef || s.ts.lang == langRust && t.size > 16 {
+		if t.byRef {
 			return s.reference(), nil
 		}
 		if t.size == 0 || len(t.mem) == 0 {
@@ -250,12 +253,13 @@ func (s *sysv) onStack(t *typ) place {
 // hidden reports whether a value of that type is returned in memory whose address the
 // caller passes in the first register.
 func (ts *types) hidden(t *typ) (bool, error) {
+	if err := t.known(); err != nil {
+		return false, err
+	}
 	if t.kind == kindStruct || t.kind == kindUnion {
-		if _, err := ts.members(t); err != nil {
-			return t.size > 16, nil // without members the size decides
-		}
-		if t.byRef {
-			return true, nil
+		_, err := ts.members(t)
+		if err != nil || t.byRef || t.opaque {
+			return t.byRef || t.size > 16, err
 		}
 	}
 	if t.kind == kindVoid || t.kind == kindFloat || t.kind == kindComplex || t.kind == kindVector {
@@ -274,6 +278,9 @@ func (ts *types) returned(t *typ, first string) (place, error) {
 	}
 	if mem {
 		return memory(first, 0), nil
+	}
+	if ts.lang == langRust && (t.kind == kindStruct || t.kind == kindUnion) {
+		return ts.rustReturned(t, first)
 	}
 	cl, err := ts.classify(t)
 	if err != nil {

@@ -57,6 +57,8 @@ type typ struct {
 	byRef bool
 	// byValue: DWARF says that it is passed by value.
 	byValue bool
+	// elsewhere: it is in another file or in a type unit, and nothing is known of it.
+	elsewhere bool
 	// opaque: it has members that depend on one another's values, as Rust's enums have.
 	opaque bool
 	// octets: a type of bytes by its typedef's name, uint8_t: no text.
@@ -97,12 +99,23 @@ func (ts *types) entry(off dwarf.Offset) (*dwarf.Entry, *dwarf.Reader, error) {
 	return e, r, nil
 }
 
+// known returns why the size and the members of a type are not known.
+func (t *typ) known() error {
+	if t.elsewhere {
+		return fmt.Errorf("%s is described in a type unit (-fdebug-types-section) or in the second file of dwz, which are not read; give positions and types: (arg0:ptr)", t.text)
+	}
+	return nil
+}
+
 // of returns the type at off.
 func (ts *types) of(off dwarf.Offset) (*typ, error) { return ts.at(off, 0) }
 
 func (ts *types) at(off dwarf.Offset, depth int) (*typ, error) {
 	if off == 0 {
 		return &typ{kind: kindVoid, text: "void"}, nil
+	}
+	if off == foreign {
+		return &typ{kind: kindOther, size: -1, text: "type of another file", elsewhere: true}, nil
 	}
 	if t := ts.m[off]; t != nil {
 		return t, nil
@@ -123,12 +136,13 @@ func (ts *types) at(off dwarf.Offset, depth int) (*typ, error) {
 }
 
 func (ts *types) make(e *dwarf.Entry, r *dwarf.Reader, depth int) (*typ, error) {
-	t := &typ{off: e.Offset, name: str(e, dwarf.AttrName), size: -1, elem: ref(e, dwarf.AttrType)}
+	t := &typ{off: e.Offset, name: name(e), size: -1, elem: ref(e, dwarf.AttrType)}
 	if n, ok := num(e, dwarf.AttrByteSize); ok {
 		t.size = n
 	}
 	t.goKind, _ = num(e, attrGoKind)
 	t.incomplete = is(e, dwarf.AttrDeclaration)
+	t.elsewhere = e.Val(dwarf.AttrSignature) != nil
 	switch e.Tag {
 	case dwarf.TagBaseType:
 		base(t, e)
@@ -296,7 +310,7 @@ func (ts *types) enum(e *dwarf.Entry, r *dwarf.Reader, t *typ, depth int) error 
 			return nil
 		}
 		negative = negative || n < 0
-		t.symbols = append(t.symbols, perfpipe.Symbol{Name: str(c, dwarf.AttrName), Value: uint64(n)})
+		t.symbols = append(t.symbols, perfpipe.Symbol{Name: name(c), Value: uint64(n)})
 		return nil
 	})
 	t.signed = negative

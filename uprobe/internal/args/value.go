@@ -46,9 +46,6 @@ func names(list []value) string { return strings.Join(valueNames(list), ", ") }
 
 // walk takes the steps from a value.
 func (r *resolver) walk(v value, base string, path []Step) (value, error) {
-	if v.err != nil {
-		return v, nil
-	}
 	for i, st := range path {
 		v.src = text(base, path[:i])
 		next, err := r.step(v, st)
@@ -135,7 +132,7 @@ func (r *resolver) dot(v value, name string) (value, error) {
 	if err != nil {
 		return v, err
 	}
-	if r.ts.lang != langGo && !v.raw && (to.kind == kindStruct || to.kind == kindUnion) {
+	if r.ts.lang != langGo && r.ts.lang != langRust && !v.raw && (to.kind == kindStruct || to.kind == kindUnion) {
 		return v, fmt.Errorf("%s is a pointer: write %s->%s", v.src, v.src, name)
 	}
 	if v, err = r.pointed(v); err != nil {
