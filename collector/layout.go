@@ -150,7 +150,7 @@ func eventColumns(s *perfpipe.Schema, o Options, defs []perfpipe.ColumnDef) ([]p
 		def.Name = free(taken, def.Name)
 		o1.col = len(defs)
 		defs, ops = append(defs, def), append(ops, o1)
-		cuts = cuts || o1.kind == opText
+		cuts = cuts || o1.kind == opText && f.Probed.Mask == 0
 		if o.Names && len(f.Symbols) > 0 && o1.integer() {
 			nd := perfpipe.ColumnDef{Name: free(taken, def.Name+"_name"), Type: perfpipe.TypeString, Hint: perfpipe.HintFew, Nullable: def.Nullable}
 			no := op{kind: opName, off: f.Offset, size: f.Size, signed: f.Signed, names: newNames(f), col: len(defs), field: f}

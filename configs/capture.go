@@ -37,48 +37,44 @@ type Capture struct {
 	TraceSelf bool
 	// FailOnLoss makes the exit status 3 when anything was lost.
 	FailOnLoss bool
+	// RetMode is how returns are seen: "auto" (default), "sites" or "trampoline".
+	RetMode string
+	// UnsafeUretprobe takes trampolines even where they can crash the program.
+	UnsafeUretprobe bool
+	// Stacks are the call chains that each event gets.
+	Stacks Stacks
+	// CgroupIDs adds the id of the task's cgroup to each row.
+	CgroupIDs bool
 	// Decode adds a <field>_name column beside enums and flags.
 	Decode bool
-	// RetMode is "auto" (default), "sites" or "trampoline": how returns of functions are found.
-	RetMode string
-	// UnsafeUretprobe allows trampolines where they are known to kill the target.
-	UnsafeUretprobe bool
-	// Stacks is what of call chains is recorded.
-	Stacks Stacks
-	// CgroupIDs adds a column with the cgroup that the task was in.
-	CgroupIDs bool
 	// Types is "kernel" (default) or "portable" (unsigned columns widened).
 	Types string
 }
 
-// Stacks is what of call chains is recorded.
-type Stacks struct {
-	// Mode is "" for none, "fp" for frame pointers, "dwarf" for copied stacks.
-	Mode string
-	// Kernel and User are the parts that are taken.
-	Kernel, User bool
-	// Inline adds a column with the names of the frames to every row.
-	Inline bool
-	// Size is how many bytes of the stack are copied under "dwarf"; 0 is the default.
-	Size int
-}
-
 // Event is one -e with its filters.
 type Event struct {
-	// Binary is the file whose functions Select names; "" where Select says all.
-	Binary string
-	// Select are event names and globs, "!name" takes away.
+	// Select are event names, globs and probes ("uprobe:/bin/bash:readline",
+	// "lifecycle"), "!name" takes away. Beside a Binary they are its functions.
 	Select []string
+	// Binary is the file whose functions Select names, "func%return" for their
+	// returns; "" is none. It is perf's -x.
+	Binary string
 	// Filter is the expression for all of them, "" is none; several --filter are joined by &&.
 	Filter string
 }
 
-// Target is whose events are recorded. Without PIDs, TIDs, Users and Command it is every task.
+// Target is whose events are recorded. Without PIDs, TIDs, User, Comm, Cgroup and Command it is every task.
 type Target struct {
 	// PIDs are processes with all their threads, TIDs single threads.
 	PIDs, TIDs []int
 	// User is a name or number: every process of that user at the start.
 	User string
+	// Comm is a task's name: the tasks that bear it at the start.
+	Comm string
+	// Cgroup is the path of a cgroup v2 below its mount: the tasks in it.
+	Cgroup string
+	// Tree takes the processes that the targets start, and theirs in turn.
+	Tree bool
 	// CPUs is a list as the kernel writes it ("0,2-4"), "" is all that are online.
 	// Beside a command it means every task on these processors, as with perf.
 	CPUs string
@@ -86,14 +82,20 @@ type Target struct {
 	Command []string
 	// All takes every task even where Command is given.
 	All bool
-	// Tree takes in the descendants that PIDs have already.
-	Tree bool
-	// Cgroup is the name of a cgroup, whose tasks are recorded.
-	Cgroup string
-	// Comm is a name or glob that the task must bear.
-	Comm string
 	// NoInherit leaves out children that start later.
 	NoInherit bool
+}
+
+// Stacks are how call chains are taken.
+type Stacks struct {
+	// Mode is "" for none, "fp" by frame pointers, or "dwarf" by a copy of the stack.
+	Mode string
+	// Kernel and User are the two parts that are taken.
+	Kernel, User bool
+	// Inline adds the frames' names to each row.
+	Inline bool
+	// Size is how much of the stack is copied under "dwarf", in bytes; 0 takes the default.
+	Size int
 }
 
 // Output is one place that rows go to.

@@ -84,7 +84,7 @@ func markKeys(n *yaml.Node, to map[string]bool) {
 // allKeys gathers the keys of every mapping of a job file from what the decoder
 // says of one that it does not know.
 func allKeys() []string {
-	const probe = "events: [{zzzzzzzz: 1}]\ntarget: {zzzzzzzz: 1}\noutputs: [{zzzzzzzz: 1}]\nrotate: {zzzzzzzz: 1}\nzzzzzzzz: 1\n"
+	const probe = "events: [{zzzzzzzz: 1}]\ntarget: {zzzzzzzz: 1}\noutputs: [{zzzzzzzz: 1}]\nrotate: {zzzzzzzz: 1}\nstacks: {zzzzzzzz: 1}\nzzzzzzzz: 1\n"
 	_, err := Load("", []byte(probe), Check{})
 	keys := []string{"jobs"}
 	for line := range strings.Lines(err.Error()) {

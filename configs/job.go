@@ -2,7 +2,6 @@ package configs
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"regexp"
 	"strings"
@@ -16,6 +15,8 @@ var (
 	onFaultWords     = [...]string{"drop", "pass"}
 	typesWords       = [...]string{"kernel", "portable"}
 	formatWords      = [...]string{"parquet", "arrow", "arrows", "csv", "ndjson", "txt"}
+	retModeWords     = [...]string{"auto", "sites", "trampoline"}
+	stacksWords      = [...]string{"fp", "dwarf", "none"}
 	compressionWords = [...]string{"zstd", "snappy", "gzip", "none"}
 )
 
@@ -56,7 +57,7 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 		}},
 		{"events", func(n *yaml.Node) { at.events = n; d.events(n, c, at) }},
 		{"exclude", func(n *yaml.Node) {
-			d.each(n, "exclude", func(e *yaml.Node) { c.Exclude = append(c.Exclude, d.selection(e, "exclude")...) })
+			d.each(n, "exclude", func(e *yaml.Node) { c.Exclude = append(c.Exclude, d.selection(e, "exclude", "")...) })
 		}},
 		{"target", func(n *yaml.Node) { d.target(n, &c.Target) }},
 		{"outputs", func(n *yaml.Node) { d.outputs(n, c) }},
@@ -75,6 +76,10 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 		{"trace_self", func(n *yaml.Node) { d.flag(n, "trace_self", &c.TraceSelf) }},
 		{"fail_on_loss", func(n *yaml.Node) { d.flag(n, "fail_on_loss", &c.FailOnLoss) }},
 		{"decode", func(n *yaml.Node) { d.flag(n, "decode", &c.Decode) }},
+		{"ret_mode", func(n *yaml.Node) { d.choice(n, "ret_mode", &c.RetMode, retModeWords[:]...) }},
+		{"unsafe_uretprobe", func(n *yaml.Node) { d.flag(n, "unsafe_uretprobe", &c.UnsafeUretprobe) }},
+		{"stacks", func(n *yaml.Node) { d.stacks(n, &c.Stacks) }},
+		{"cgroup_ids", func(n *yaml.Node) { d.flag(n, "cgroup_ids", &c.CgroupIDs) }},
 		{"types", func(n *yaml.Node) { d.choice(n, "types", &c.Types, typesWords[:]...) }},
 	}
 }
@@ -122,29 +127,29 @@ func mentions(n *yaml.Node, name string) bool {
 func (d *decoder) events(n *yaml.Node, c *Capture, at *jobNodes) {
 	d.each(n, "events", func(e *yaml.Node) {
 		var ev Event
-		var filter *yaml.Node
 		if e.Kind != yaml.MappingNode {
-			if ev.Select = d.selection(e, "event"); ev.Select != nil {
+			if ev.Select = d.selection(e, "event", ""); ev.Select != nil {
 				c.Events = append(c.Events, ev)
 			}
 			return
 		}
-		named := false
+		var named, filter *yaml.Node
 		d.mapping(e, "an entry of events", []key{
-			{"event", func(v *yaml.Node) {
-				named = true
-				d.each(v, "event", func(s *yaml.Node) { ev.Select = append(ev.Select, d.selection(s, "event")...) })
-			}},
+			{"event", func(v *yaml.Node) { named = v }},
 			{"filter", func(v *yaml.Node) {
 				if s, ok := d.text(v, "filter"); ok {
 					filter, ev.Filter = v, strings.TrimSpace(s)
 				}
 			}},
+			{"binary", func(v *yaml.Node) { ev.Binary, _ = d.text(v, "binary") }},
 		}, nil)
-		if !named && !mentions(e, "event") {
-			d.fail(e, "this entry of events names no event; add: event: 'system:name'")
+		if named == nil {
+			if !mentions(e, "event") {
+				d.fail(e, "this entry of events names no event; add: event: 'system:name'")
+			}
 			return
 		}
+		d.each(named, "event", func(s *yaml.Node) { ev.Select = append(ev.Select, d.selection(s, "event", ev.Binary)...) })
 		if filter != nil {
 			at.filters = append(at.filters, filterNode{filter, ev})
 		}
@@ -152,63 +157,35 @@ func (d *decoder) events(n *yaml.Node, c *Capture, at *jobNodes) {
 	})
 }
 
-// selection decodes names and globs, which commas outside brackets may separate
-// as on the command line.
-func (d *decoder) selection(n *yaml.Node, what string) []string {
+// selection decodes names, globs and probes, which commas may separate as on the
+// command line. Beside a binary they are its functions.
+func (d *decoder) selection(n *yaml.Node, what, binary string) []string {
 	s, ok := d.text(n, what)
 	if !ok {
 		return nil
 	}
 	var list []string
-	for _, p := range splitSelection(s) {
-		if err := checkSelection(p); err != nil {
+	for _, p := range SplitSelection(s) {
+		whole := p
+		if binary != "" {
+			if IsProbe(p) || p == "" || strings.HasPrefix(p, "!") {
+				d.fail(n, "%s: %q stands beside a binary, whose functions are named alone: readline, 'readline%%return', 'read*'", what, p)
+				continue
+			}
+			whole = probeOf(binary, p)
+		}
+		if err := checkSelection(whole); err != nil {
 			d.fail(n, "%s: %v", what, err)
 			continue
 		}
 		list = append(list, p)
 		if d.check.Event != nil {
-			if err := d.check.Event(p); err != nil {
+			if err := d.check.Event(whole); err != nil {
 				d.fail(n, "%v", err)
 			}
 		}
 	}
 	return list
-}
-
-func splitSelection(s string) []string {
-	var list []string
-	depth, start := 0, 0
-	for i := 0; i <= len(s); i++ {
-		switch {
-		case i == len(s) || s[i] == ',' && depth == 0:
-			list = append(list, strings.TrimSpace(s[start:i]))
-			start = i + 1
-		case s[i] == '[':
-			depth = 1
-		case s[i] == ']':
-			depth = 0
-		}
-	}
-	return list
-}
-
-// checkSelection returns what is wrong with the form of a name or glob.
-func checkSelection(s string) error {
-	p := strings.TrimPrefix(strings.TrimPrefix(s, "!"), "tracepoint:")
-	system, name, ok := strings.Cut(p, ":")
-	switch {
-	case s == "":
-		return errors.New("a name is missing beside a comma")
-	case strings.ContainsAny(p, " \t\n\r"):
-		return fmt.Errorf("%q holds a blank; each event is an entry of its own", s)
-	case !ok:
-		return fmt.Errorf("%q has no system; events are named system:name, such as sched:sched_switch or 'irq:*'", s)
-	case system == "" || name == "":
-		return fmt.Errorf("%q is half a name; events are named system:name", s)
-	case strings.Count(p, "[") != strings.Count(p, "]"):
-		return fmt.Errorf("%q has a bracket that does not close", s)
-	}
-	return nil
 }
 
 func (d *decoder) filter(f filterNode, c *Capture) {
@@ -239,20 +216,31 @@ func (d *decoder) target(n *yaml.Node, t *Target) {
 			})
 		}
 	}
-	var all *yaml.Node
+	name := func(what string, to *string) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			if s, ok := d.word(n, what); ok {
+				switch {
+				case strings.TrimSpace(s) == "":
+					d.fail(n, "%s is empty", what)
+				case strings.ContainsRune(s, 0):
+					d.fail(n, "%s holds a NUL character", what)
+				case what == "comm" && len(s) > commLen:
+					d.fail(n, "comm: %q has %d bytes, and the kernel keeps at most %d of a task's name", s, len(s), commLen)
+				}
+				*to = s
+			}
+		}
+	}
+	var all, tree *yaml.Node
 	inherit := true
 	d.mapping(n, "target", []key{
 		{"all", func(n *yaml.Node) { all = n; d.flag(n, "all", &t.All) }},
 		{"pids", ids("pids", &t.PIDs)},
 		{"tids", ids("tids", &t.TIDs)},
-		{"user", func(n *yaml.Node) {
-			if s, ok := d.word(n, "user"); ok {
-				if strings.TrimSpace(s) == "" {
-					d.fail(n, "user is empty")
-				}
-				t.User = s
-			}
-		}},
+		{"user", name("user", &t.User)},
+		{"comm", name("comm", &t.Comm)},
+		{"cgroup", name("cgroup", &t.Cgroup)},
+		{"tree", func(n *yaml.Node) { tree = n; d.flag(n, "tree", &t.Tree) }},
 		{"cpus", func(n *yaml.Node) {
 			var parts []string
 			d.each(n, "cpus", func(e *yaml.Node) {
@@ -270,10 +258,67 @@ func (d *decoder) target(n *yaml.Node, t *Target) {
 		{"command", func(n *yaml.Node) { t.Command = d.command(n) }},
 		{"inherit", func(n *yaml.Node) { d.flag(n, "inherit", &inherit); t.NoInherit = !inherit }},
 	}, nil)
-	if t.All && (len(t.PIDs)+len(t.TIDs) > 0 || t.User != "") {
-		d.fail(all, "all records every task: it cannot be joined with pids, tids or user")
+	if t.All && (len(t.PIDs)+len(t.TIDs) > 0 || t.User+t.Comm+t.Cgroup != "") {
+		d.fail(all, "all records every task: it cannot be joined with pids, tids, user, comm or cgroup")
+	}
+	switch {
+	case !t.Tree:
+	case t.NoInherit:
+		d.fail(tree, "tree takes the processes that the targets start, and inherit: false leaves them out")
+	case t.All || len(t.PIDs)+len(t.Command) == 0 && t.User+t.Comm == "":
+		d.fail(tree, "tree needs a process to begin with; add pids, user, comm or command")
 	}
 }
+
+// commLen is the most bytes of a task's name (TASK_COMM_LEN - 1).
+const commLen = 15
+
+// stacks decodes the way call chains are taken, or a mapping of all that belongs to them.
+func (d *decoder) stacks(n *yaml.Node, s *Stacks) {
+	mode := stacksWords[0]
+	if n.Kind != yaml.MappingNode {
+		d.choice(n, "stacks", &mode, stacksWords[:]...)
+		if mode != "none" {
+			*s = Stacks{Mode: mode, Kernel: true, User: true}
+		}
+		return
+	}
+	var inline, size *yaml.Node
+	before := len(d.faults)
+	s.Kernel, s.User = true, true
+	d.mapping(n, "stacks", []key{
+		{"mode", func(n *yaml.Node) { d.choice(n, "mode", &mode, stacksWords[:]...) }},
+		{"kernel", func(n *yaml.Node) { d.flag(n, "kernel", &s.Kernel) }},
+		{"user", func(n *yaml.Node) { d.flag(n, "user", &s.User) }},
+		{"inline", func(n *yaml.Node) { inline = n; d.flag(n, "inline", &s.Inline) }},
+		{"size", func(n *yaml.Node) {
+			size = n
+			var v int64
+			measured(d, n, "size", &v, ParseSize)
+			s.Size = int(v)
+		}},
+	}, nil)
+	s.Mode = mode
+	switch {
+	case len(d.faults) > before:
+	case mode == "none" && s.Inline:
+		d.fail(inline, "inline shows stacks, and the mode none takes none")
+	case size != nil && mode != "dwarf":
+		d.fail(size, "size is that of the stack which mode: dwarf copies; take it away")
+	case size != nil && (s.Size%8 != 0 || s.Size > maxStackSize):
+		d.fail(size, "size: the kernel copies a multiple of 8 bytes, at most %d", maxStackSize)
+	case mode == "none":
+		*s = Stacks{}
+	case !s.Kernel && !s.User:
+		d.fail(n, "stacks of neither the kernel nor the process are none; write stacks: none")
+	case mode == "dwarf" && !s.User:
+		d.fail(n, "mode: dwarf is a way to take the process's stack; for the kernel's alone write mode: fp")
+	}
+}
+
+// maxStackSize is the most that the kernel copies of a stack (a u16 less its
+// rounding, perf_event_open's sample_stack_user), in bytes.
+const maxStackSize = 65528
 
 // command decodes the words of a command. A text is given to the shell.
 func (d *decoder) command(n *yaml.Node) []string {

@@ -22,7 +22,9 @@ const MaxFile = 1 << 20
 // means, and what this machine has. A nil function checks nothing. Faults get the
 // place in the file of what was checked.
 type Check struct {
-	// Event returns what is wrong with a name or a glob, "!" before it included.
+	// Event returns what is wrong with a name, a glob or a probe, "!" before it
+	// included. Functions beside a binary come as the probe that they stand for:
+	// "uretprobe:BINARY:func".
 	Event func(pattern string) error
 	// Filter returns what is wrong with the filter of an entry of the job's events.
 	// An error that has a method Position() int, or wraps one that has, names the

@@ -109,6 +109,31 @@ types: portable
 			MaxSize: 2 << 30, Duration: 10 * time.Second, Delay: 250 * time.Millisecond, RingBytes: 8 << 20, Period: 10,
 			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Decode: true, Types: "portable",
 		}}},
+		{"probes", `
+events:
+  - 'uprobe:/bin/bash:readline, sched:sched_switch'
+  - event: 'uprobe:libc.so.6:open*(arg0:string, arg1:s32),usdt:postgres:query__start(arg0:string)'
+    filter: arg0 ~ "/etc/*"
+  - {event: [main, 'main%return(ret:s32)', '"f(int, char)"'], binary: ./a b}
+  - lifecycle
+target: {pids: 7, tree: true, comm: bash, cgroup: /user.slice}
+ret_mode: sites
+unsafe_uretprobe: true
+cgroup_ids: true
+stacks: {mode: dwarf, kernel: false, inline: true, size: 16K}
+`, []Capture{{
+			Events: []Event{
+				{Select: []string{"uprobe:/bin/bash:readline", "sched:sched_switch"}},
+				{Select: []string{"uprobe:libc.so.6:open*(arg0:string, arg1:s32)", "usdt:postgres:query__start(arg0:string)"}, Filter: `arg0 ~ "/etc/*"`},
+				{Select: []string{"main", "main%return(ret:s32)", `"f(int, char)"`}, Binary: "./a b"},
+				{Select: []string{"lifecycle"}},
+			},
+			Target:  Target{PIDs: []int{7}, Tree: true, Comm: "bash", Cgroup: "/user.slice"},
+			RetMode: "sites", UnsafeUretprobe: true, CgroupIDs: true, Stacks: Stacks{Mode: "dwarf", User: true, Inline: true, Size: 16 << 10},
+		}}},
+		{"stacks in a word", "events: a:b\nstacks: fp", []Capture{{Events: []Event{{Select: []string{"a:b"}}}, Stacks: Stacks{Mode: "fp", Kernel: true, User: true}}}},
+		{"no stacks", "events: a:b\nstacks: none", []Capture{{Events: []Event{{Select: []string{"a:b"}}}}}},
+		{"no stacks, in full", "events: a:b\nstacks: {mode: none, user: false}", []Capture{{Events: []Event{{Select: []string{"a:b"}}}}}},
 		{"jobs", "jobs:\n- {name: a, events: a:b}\n- {name: b, events: a:b, target: {all: true, command: sleep 1}}\n", []Capture{
 			{Name: "a", Events: []Event{{Select: []string{"a:b"}}}},
 			{Name: "b", Events: []Event{{Select: []string{"a:b"}}}, Target: Target{All: true, Command: []string{"/bin/sh", "-c", "sleep 1"}}},
@@ -156,7 +181,7 @@ func TestFaults(t *testing.T) {
 		{"unknown key, near", "evnets: [a:b]\nevents: a:b", `job.yaml:1:1: unknown key "evnets"; did you mean "events"?`},
 		{"the one key that is needed, misspelt", "evnets: [a:b]", `job.yaml:1:1: unknown key "evnets"; did you mean "events"?`},
 		{"an entry without an event", "events: [{filter: x}]", `job.yaml:1:10: this entry of events names no event; add: event: 'system:name'`},
-		{"unknown key, far", "events: [{event: a:b, colour: red}]", `job.yaml:1:23: unknown key "colour"; an entry of events has event, filter`},
+		{"unknown key, far", "events: [{event: a:b, colour: red}]", `job.yaml:1:23: unknown key "colour"; an entry of events has event, filter, binary`},
 		{"all at once", "name: 'a b'\nevents:\n  - schedswitch\n  - {evnt: a:b}\nduration: 10\ntarget:\n  pids: [0, x]\nring: 64\n", `
 job.yaml:1:7: the name "a b" must be letters, digits and . _ -, at most 64, the first a letter or digit
 job.yaml:3:5: event: "schedswitch" has no system; events are named system:name, such as sched:sched_switch or 'irq:*'
@@ -199,7 +224,7 @@ job.yaml:5:3: this output has no path; add: path: FILE, FOLDER or -
 job.yaml:6:3: output is empty
 job.yaml:7:39: level: 12 is not within gzip's 1 to 9
 job.yaml:8:39: level: none has no levels`},
-		{"all with pids", "events: a:b\ntarget: {pids: [1], all: true}", `job.yaml:2:26: all records every task: it cannot be joined with pids, tids or user`},
+		{"all with pids", "events: a:b\ntarget: {pids: [1], all: true}", `job.yaml:2:26: all records every task: it cannot be joined with pids, tids, user, comm or cgroup`},
 		{"cpus", "events: a:b\ntarget: {cpus: many}", `job.yaml:2:16: cpus: cpu list "many": no cpu`},
 		{"rotate", "events: a:b\nrotate: {max_files: 3}", `job.yaml:2:21: max_files counts files that rotation made, and nothing rotates; add size, every or on_signal`},
 		{"rotate empty", "events: a:b\nrotate: {}", `job.yaml:2:9: rotate says nothing; add size, every or on_signal, or take it away`},
@@ -250,6 +275,29 @@ job.yaml:1:16: event: ":b" is half a name; events are named system:name
 job.yaml:1:22: event: a name is missing beside a comma
 job.yaml:1:34: event: "a:[b" has a bracket that does not close
 job.yaml:1:42: event: "a:b c:d" holds a blank; each event is an entry of its own`},
+		{"probes", "events: ['uprobe:', 'uprobe:a:f(x', 'usdt:a:\"p', {event: 'uprobe:a:b', binary: c}, {event: 'unknown%return', binary: c}, lifecycles]", `
+job.yaml:1:10: event: "uprobe:" names no function; a probe looks like uprobe:/bin/bash:readline
+job.yaml:1:21: event: "uprobe:a:f(x" has a parenthesis that does not close
+job.yaml:1:37: event: "usdt:a:\"p" has a quote that does not close
+job.yaml:1:58: event: "uprobe:a:b" stands beside a binary, whose functions are named alone: readline, 'readline%return', 'read*'
+job.yaml:1:92: unknown event "uretprobe:c:unknown"
+job.yaml:1:122: event: "lifecycles" has no system; events are named system:name, such as sched:sched_switch or 'irq:*'`},
+		{"stacks", "jobs:\n- {name: a, events: a:b, stacks: lbr}\n- {name: b, events: a:b, stacks: {mode: none, inline: true}}\n- {name: c, events: a:b, stacks: {size: 8K}}\n- {name: d, events: a:b, stacks: {mode: dwarf, size: 1001B}}\n- {name: e, events: a:b, stacks: {mode: dwarf, size: 64K}}\n- {name: f, events: a:b, stacks: {kernel: false, user: false}}\n- {name: g, events: a:b, stacks: {mode: dwarf, user: false}}\n", `
+job.yaml:2:34: stacks must be one of fp, dwarf, none, not "lbr"
+job.yaml:3:55: inline shows stacks, and the mode none takes none
+job.yaml:4:41: size is that of the stack which mode: dwarf copies; take it away
+job.yaml:5:54: size: the kernel copies a multiple of 8 bytes, at most 65528
+job.yaml:6:54: size: the kernel copies a multiple of 8 bytes, at most 65528
+job.yaml:7:34: stacks of neither the kernel nor the process are none; write stacks: none
+job.yaml:8:34: mode: dwarf is a way to take the process's stack; for the kernel's alone write mode: fp`},
+		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, comm: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}", `
+job.yaml:2:41: tree needs a process to begin with; add pids, user, comm or command
+job.yaml:3:41: tree takes the processes that the targets start, and inherit: false leaves them out
+job.yaml:4:41: comm: "0123456789abcdef" has 16 bytes, and the kernel keeps at most 15 of a task's name
+job.yaml:5:43: cgroup is empty
+job.yaml:5:52: all records every task: it cannot be joined with pids, tids, user, comm or cgroup
+job.yaml:6:36: ret_mode must be one of auto, sites, trampoline, not "site"; did you mean "sites"?
+job.yaml:6:60: unsafe_uretprobe must be true or false, not "yes"`},
 		{"not UTF-8", "events: a:b\nname: x\xff", `job.yaml:2:8: byte 0xff is no text: the file must be UTF-8 without control characters`},
 		{"a control character", "events: a:b\x01", `job.yaml:1:12: byte 0x01 is no text: the file must be UTF-8 without control characters`},
 		{"units", "events: a:b\nduration: 5 minutes\nmax_size: 5X\ndelay: -1s\nring: 5G", `

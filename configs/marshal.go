@@ -29,17 +29,32 @@ type (
 		TraceSelf    bool         `yaml:"trace_self,omitempty"`
 		FailOnLoss   bool         `yaml:"fail_on_loss,omitempty"`
 		Decode       bool         `yaml:"decode,omitempty"`
+		RetMode      string       `yaml:"ret_mode,omitempty"`
+		Unsafe       bool         `yaml:"unsafe_uretprobe,omitempty"`
+		Stacks       *stacksYAML  `yaml:"stacks,omitempty"`
+		CgroupIDs    bool         `yaml:"cgroup_ids,omitempty"`
 		Types        string       `yaml:"types,omitempty"`
 	}
 	eventYAML struct {
 		Event  []string `yaml:"event,flow"`
+		Binary string   `yaml:"binary,omitempty"`
 		Filter string   `yaml:"filter,omitempty"`
+	}
+	stacksYAML struct {
+		Mode   string `yaml:"mode"`
+		Kernel bool   `yaml:"kernel"`
+		User   bool   `yaml:"user"`
+		Inline bool   `yaml:"inline,omitempty"`
+		Size   string `yaml:"size,omitempty"`
 	}
 	targetYAML struct {
 		All     bool     `yaml:"all,omitempty"`
 		PIDs    []int    `yaml:"pids,flow,omitempty"`
 		TIDs    []int    `yaml:"tids,flow,omitempty"`
 		User    string   `yaml:"user,omitempty"`
+		Comm    string   `yaml:"comm,omitempty"`
+		Cgroup  string   `yaml:"cgroup,omitempty"`
+		Tree    bool     `yaml:"tree,omitempty"`
 		CPUs    string   `yaml:"cpus,omitempty"`
 		Command []string `yaml:"command,flow,omitempty"`
 		Inherit *bool    `yaml:"inherit,omitempty"`
@@ -80,19 +95,23 @@ func Marshal(jobs []Capture) ([]byte, error) {
 func jobOf(c *Capture) jobYAML {
 	j := jobYAML{
 		Name: c.Name, Exclude: c.Exclude,
-		Target: targetYAML{All: c.Target.All, PIDs: c.Target.PIDs, TIDs: c.Target.TIDs, User: c.Target.User, CPUs: c.Target.CPUs, Command: c.Target.Command},
+		Target: targetYAML{All: c.Target.All, PIDs: c.Target.PIDs, TIDs: c.Target.TIDs, User: c.Target.User, Comm: c.Target.Comm, Cgroup: c.Target.Cgroup, Tree: c.Target.Tree, CPUs: c.Target.CPUs, Command: c.Target.Command},
 		Rotate: rotateYAML{Size: formatSize(c.Rotate.Size), Every: formatDuration(c.Rotate.Every), OnSignal: c.Rotate.OnSignal, MaxFiles: c.Rotate.MaxFiles},
 
 		MaxSize: formatSize(c.MaxSize), Duration: formatDuration(c.Duration), Delay: formatDuration(c.Delay),
 		Ring: formatSize(int64(c.RingBytes)), Period: c.Period, OnFault: c.OnFault, KernelCompat: c.KernelCompat,
 		TraceSelf: c.TraceSelf, FailOnLoss: c.FailOnLoss, Decode: c.Decode, Types: c.Types,
+		RetMode: c.RetMode, Unsafe: c.UnsafeUretprobe, CgroupIDs: c.CgroupIDs,
 	}
 	if c.Target.NoInherit {
 		no := false
 		j.Target.Inherit = &no
 	}
+	if s := c.Stacks; s.Mode != "" {
+		j.Stacks = &stacksYAML{Mode: s.Mode, Kernel: s.Kernel, User: s.User, Inline: s.Inline, Size: formatSize(int64(s.Size))}
+	}
 	for _, e := range c.Events {
-		j.Events = append(j.Events, eventYAML{Event: e.Select, Filter: e.Filter})
+		j.Events = append(j.Events, eventYAML{Event: e.Select, Binary: e.Binary, Filter: e.Filter})
 	}
 	for _, o := range c.Outputs {
 		j.Outputs = append(j.Outputs, outputYAML(o))

@@ -34,6 +34,7 @@ const (
 	fnCIDR
 	fnHash
 	fnHas
+	fnIsNull
 )
 
 // Function is a built-in function, for lists of them.
@@ -61,6 +62,7 @@ func Builtins() []Function {
 		{"has_flag", "has_flag(x, mask) bool", "true where x has all bits of mask", fnHasFlag, 2, 2},
 		{"hash", "hash(x) u64", "64 well-mixed bits of an integer or a string", fnHash, 1, 1},
 		{"ip", `ip(addr) u64, ip("127.0.0.1")`, "an IPv4 address as a number that orders like the address", fnIP, 1, 1},
+		{"isnull", "isnull(field) bool", "true where the field has no value: what a probe should have read could not be read, or was NULL", fnIsNull, 1, 1},
 		{"log2", "log2(x) u64", "the number of the highest bit set; 0 for 0", fnLog2, 1, 1},
 		{"max", "max(x, y, ...)", "the greatest", fnMax, 2, 8},
 		{"min", "min(x, y, ...)", "the least", fnMin, 2, 8},
@@ -89,7 +91,7 @@ func (c *checker) call(x *syntax.Call, near *perfpipe.Field) *node {
 		case "sample", "rate", "delta", "changed":
 			return c.errorf(x.Fun, rankKernel, "", "%s() keeps state, which belongs to a later version of the language", x.Fun.Name)
 		}
-		hint := "the functions are abs any_flag bswap cidr clamp contains endswith has has_flag hash ip log2 max min ntohl ntohs popcount startswith strlen"
+		hint := "the functions are abs any_flag bswap cidr clamp contains endswith has has_flag hash ip isnull log2 max min ntohl ntohs popcount startswith strlen"
 		if best != "" {
 			hint = "did you mean " + best + "?"
 		}
@@ -99,12 +101,19 @@ func (c *checker) call(x *syntax.Call, near *perfpipe.Field) *node {
 		return c.errorf(x, rankKernel, "it is "+f.Signature, "%s() takes %s, not %d", f.Name, arguments(f), len(x.Args))
 	}
 	switch f.fn {
-	case fnHas:
+	case fnHas, fnIsNull:
 		id, ok := syntax.Bare(x.Args[0]).(*syntax.Ident)
 		if !ok {
-			return c.errorf(x.Args[0], rankKernel, "", "has() takes the name of a field")
+			return c.errorf(x.Args[0], rankKernel, "", "%s() takes the name of a field", f.Name)
 		}
-		return boolNode(c.schema.Field(id.Name) != nil)
+		fld := c.schema.Field(id.Name)
+		switch {
+		case f.fn == fnHas:
+			return boolNode(fld != nil)
+		case fld == nil:
+			return c.unknown(id)
+		}
+		return c.isNull(fld)
 	case fnStrlen, fnStartsWith, fnEndsWith, fnContains:
 		return c.stringCall(x, f)
 	case fnCIDR, fnIP:
@@ -294,7 +303,7 @@ func (c *checker) flags(x *syntax.Call, f *Function, kids []*node) *node {
 			m.val &= l.bounds().hi
 		}
 	}
-	return mkCmp(syntax.Eq, bits, &m)
+	return guard(mkCmp(syntax.Eq, bits, &m))
 }
 
 func (c *checker) stringCall(x *syntax.Call, f *Function) *node {
@@ -320,11 +329,11 @@ func (c *checker) stringCall(x *syntax.Call, f *Function) *node {
 			return c.errorf(x.Args[1], rankKernel, "", "a string of the record holds no NUL byte")
 		}
 		kind := map[builtin]globKind{fnStartsWith: globPrefix, fnEndsWith: globSuffix, fnContains: globContains}[f.fn]
-		return mkGlob(kids[0], newGlob(kind, part.str))
+		return guard(mkGlob(kids[0], newGlob(kind, part.str)))
 	}
 	n := mkNode(opStrFn, tBool, kids...)
 	n.fun = f.fn
-	return n
+	return guard(n)
 }
 
 // network is an address and how many of its leading bits count.
@@ -370,7 +379,7 @@ func (c *checker) address(x *syntax.Call, f *Function) *node {
 	case a.typ == tArray && a.fld.Loc == perfpipe.LocStatic && a.fld.ElemSize == 1 && (a.fld.Size == 4 || a.fld.Size == 16):
 		size = a.fld.Size
 		if size == 4 {
-			a = &node{op: opLoad, typ: tUint, load: load{off: a.fld.Offset, size: 4, name: a.fld.Name, elem: true}, fld: a.fld, src: a.src}
+			a = &node{op: opLoad, typ: tUint, load: load{off: a.fld.Offset, size: 4, name: a.fld.Name, elem: true}, fld: a.fld, src: a.src, nulls: a.nulls}
 		}
 	default:
 		return c.errorf(x.Args[0], rankKernel, "", "%s() needs an address: u8[4], u8[16] or a u32 in network order", f.Name)
@@ -397,8 +406,7 @@ func (c *checker) address(x *syntax.Call, f *Function) *node {
 	}
 	if size == 4 {
 		lo := uint64(binary.BigEndian.Uint32(w.addr[:4]))
-		return mkIn(foldCall(mkCall(fnIP, tUint, a)), span{lo, lo | uint64(0xffffffff)>>w.bits})
+		return guard(mkIn(foldCall(mkCall(fnIP, tUint, a)), span{lo, lo | uint64(0xffffffff)>>w.bits}))
 	}
-	n := &node{op: opCIDR, typ: tBool, fld: a.fld, net: w}
-	return n
+	return guard(&node{op: opCIDR, typ: tBool, fld: a.fld, net: w, nulls: a.nulls})
 }

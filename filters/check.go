@@ -92,13 +92,13 @@ func truth(n *node) *node {
 	}
 	if n.op == opBin && n.bin == syntax.And {
 		if k := n.kids[1]; k.isConst() {
-			return mkMask(n.kids[0], k.val)
+			return guard(mkMask(n.kids[0], k.val))
 		}
 		if k := n.kids[0]; k.isConst() {
-			return mkMask(n.kids[1], k.val)
+			return guard(mkMask(n.kids[1], k.val))
 		}
 	}
-	return mkNot(mkCmp(syntax.Eq, n, constNode(0, tInt)))
+	return guard(mkNot(mkCmp(syntax.Eq, n, constNode(0, tInt))))
 }
 
 // mkMask is true where x and mask have a bit in common.

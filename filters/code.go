@@ -33,14 +33,15 @@ const (
 	iText8                  // the 8 bytes at off, of which mask len counts, are lo
 	iText                   // the bytes at off begin with aux.str
 	// Tests that need no register and are rarer; see (*instr).test:
-	iSet    // load in aux.set
-	iMeta   // meta - lo <= len
-	iGlob   // aux.fld ~ aux.glob
-	iComm   // task name ~ aux.glob
-	iKernel // aux.kstr
-	iCPUs   // aux.fld k aux.set
-	iCIDR   // aux.fld in aux.net
-	iFault  // ends with the fault lo
+	iSet     // load in aux.set
+	iMeta    // meta - lo <= len
+	iGlob    // aux.fld ~ aux.glob
+	iComm    // task name ~ aux.glob
+	iKernel  // aux.kstr
+	iCPUs    // aux.fld k aux.set
+	iCIDR    // aux.fld in aux.net
+	iFault   // ends with the fault lo
+	iPresent // aux.fld has a value
 
 	// With registers, which hold integers of 64 bits:
 	iConst  // a <- lo
@@ -228,6 +229,8 @@ func (g *generator) cond(n *node, t, f int32) {
 			return
 		}
 		g.emit(instr{op: iKernel, t: t, f: f, aux: &aux{kstr: n.kstr, name: n.kstr.field.name}})
+	case opPresent:
+		g.emit(instr{op: iPresent, t: t, f: f, aux: &aux{fld: n.fld, name: n.fld.Name}})
 	case opCPUs:
 		g.emit(instr{op: iCPUs, k: n.bin, t: t, f: f, aux: &aux{fld: n.fld, set: n.cpus, name: n.fld.Name}})
 	case opCIDR:
@@ -445,7 +448,7 @@ func (g *generator) text(n *node, t, f int32) {
 	case opStrField:
 		fl := x.fld
 		in := instr{op: iGlob, t: t, f: f, aux: &aux{glob: gl, fld: fl, name: fl.Name}}
-		if fl.Loc == perfpipe.LocStatic {
+		if fl.Loc == perfpipe.LocStatic && fl.Probed == nil {
 			g.need(fl.Offset + fl.Size)
 			lit := gl.lit
 			if gl.kind == globExact && len(lit) < fl.Size {

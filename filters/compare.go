@@ -31,7 +31,7 @@ func (c *checker) comparison(x *syntax.Binary) *node {
 		return c.kernelOnly(x, a, b)
 	case b.typ == tStr && b.op == opStrConst && a.op == opLoad && a.fld.Kind == perfpipe.KindPointer && strings.Contains(a.fld.CType, "char"):
 		// char * of the kernel: the kernel follows it, we cannot.
-		return c.kernelOnly(x, &node{op: opKStr, typ: tKStr, fld: a.fld, faults: true}, b)
+		return c.kernelOnly(x, &node{op: opKStr, typ: tKStr, fld: a.fld, faults: true, nulls: a.nulls}, b)
 	case a.typ == tStr || a.typ == tKStr:
 		return c.errorf(x.Y, rankKernel, stringHint(x.Y), "expected a string here, as %s is one; this is %s", short(syntax.Print(x.X)), article(b.typ))
 	case b.typ == tStr || b.typ == tKStr:
@@ -45,7 +45,7 @@ func (c *checker) comparison(x *syntax.Binary) *node {
 	if b.isConst() && !c.constFits(x.Y, a, b) || a.isConst() && !c.constFits(x.X, b, a) {
 		return nil
 	}
-	return mkCmp(x.Op, a, b)
+	return guard(mkCmp(x.Op, a, b))
 }
 
 func stringHint(x syntax.Expr) string {
@@ -83,7 +83,7 @@ func (c *checker) odd(x *syntax.Binary, a, b *node) (n *node, bad bool) {
 			if len(c.warns) < maxWarnings {
 				c.warn(x, "%s is an array: its %d bytes are compared as one little-endian number, as the kernel does; %s[0] is its first element", k.fld.Name, k.fld.Size, k.fld.Name)
 			}
-			*k = node{op: opLoad, typ: l.typ(), load: l, fld: k.fld, src: k.src}
+			*k = node{op: opLoad, typ: l.typ(), load: l, fld: k.fld, src: k.src, nulls: k.nulls}
 		}
 	}
 	return nil, false
@@ -172,9 +172,9 @@ func (c *checker) strings(x *syntax.Binary, a, b *node) *node {
 			return c.errorf(x, rankKernel, "", "a string of the record holds no NUL byte")
 		}
 		if x.Op == syntax.Ne {
-			return mkNot(n)
+			return guard(mkNot(n))
 		}
-		return n
+		return guard(n)
 	case syntax.Tilde:
 		s, ok := syntax.Bare(x.Y).(*syntax.String)
 		if !ok {
@@ -183,9 +183,9 @@ func (c *checker) strings(x *syntax.Binary, a, b *node) *node {
 		g, inverted := parseGlob(s.Value)
 		n := mkGlob(a, g)
 		if inverted {
-			return mkNot(n)
+			return guard(mkNot(n))
 		}
-		return n
+		return guard(n)
 	}
 	return c.errorf(x.Y, rankKernel, "strings know ==, != and ~", "strings have no order: %s cannot compare them", x.Op)
 }
@@ -251,13 +251,13 @@ func (c *checker) function(x *syntax.Binary, s *syntax.Suffix) *node {
 	if !ok || hi <= lo {
 		return c.errorf(x.Y, rankKernel, "it may be inlined or in a module that is not loaded; grep -w "+text+" /proc/kallsyms", "the kernel has no function %s", text)
 	}
-	kid := &node{op: opLoad, typ: tUint, load: load{off: l.off, size: 8, name: l.name}, fld: f.fld, src: s}
+	kid := &node{op: opLoad, typ: tUint, load: load{off: l.off, size: 8, name: l.name}, fld: f.fld, src: s, nulls: f.nulls}
 	n := mkIn(kid, span{lo, hi - 1})
 	n.str = f.fld.Name + ".function == " + text
 	if x.Op == syntax.Ne {
-		return mkNot(n)
+		return guard(mkNot(n))
 	}
-	return n
+	return guard(n)
 }
 
 func (c *checker) noFunctions(x syntax.Expr) *node {
@@ -328,7 +328,7 @@ func (c *checker) in(x *syntax.Binary) *node {
 		}
 		return boolNode(false)
 	}
-	return mkIn(a, spans...)
+	return guard(mkIn(a, spans...))
 }
 
 // constant checks an element of a set beside a.

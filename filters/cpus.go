@@ -90,28 +90,31 @@ func (c *checker) cpus(x *syntax.Binary) *node {
 	}
 	switch {
 	case a.typ == tMask:
-		n := &node{op: opCPUs, typ: tBool, fld: a.fld, cpus: list, bin: x.Op}
+		n := &node{op: opCPUs, typ: tBool, fld: a.fld, cpus: list, bin: x.Op, nulls: a.nulls}
 		if x.Op == syntax.Ne {
 			n.bin = syntax.Eq
-			return mkNot(n)
+			return guard(mkNot(n))
 		}
-		return n
+		return guard(n)
 	case a.typ == tStr:
 		return c.errorf(l, rankKernel, "", "expected a string here, as %s is one", short(syntax.Print(x.X)))
 	case a.typ == tArray || a.typ == tStack || a.typ == tFunc:
 		return c.errorf(x.X, rankStrict, "", "CPUS{} goes with a processor's number or a cpumask, this is %s (the kernel takes it, and finds it false)", article(a.typ))
 	}
 	if x.Op == syntax.And {
-		return clipIn(a, list)
+		return guard(clipIn(a, list))
 	}
 	n := boolNode(false)
+	if a.nulls {
+		n = mkIn(a)
+	}
 	if v, ok := one(list); ok {
 		n = mkCmp(syntax.Eq, a, constNode(v, tUint))
 	}
 	if x.Op == syntax.Ne {
-		return mkNot(n)
+		return guard(mkNot(n))
 	}
-	return n
+	return guard(n)
 }
 
 // clipIn is x in list, whose numbers may lie outside of x's domain.

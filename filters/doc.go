@@ -67,6 +67,20 @@
 //	has(field)                 whether the event has the field; it is known when
 //	                           compiling, and what it guards is then not checked:
 //	                           has(dfd) && dfd == 3 serves events without dfd
+//	isnull(field)              whether the field has no value, see below
+//
+// # Nulls
+//
+// A field of a probe has no value where the memory that it stands for could not be
+// read, or is a string behind NULL; "" is a value. A predicate that reads such a field
+// is false, whichever its operator: s == "x", s != "x", s ~ "!x*", n in {0}, n < 0,
+// n + 1 == 1, startswith(s, "x") and n alone are all false for a null. ! is what it is
+// elsewhere: !(s == "x") is true for a null, s != "x" is not. isnull(s) asks for it.
+// Of ?: only what is chosen is read: (isnull(n) ? 7 : n) == 7. A predicate is false
+// before it faults: 1/n == 1 is no division by zero where n is null.
+//
+// Of a string that is longer than a probe can take, the filter sees the beginning,
+// which is what the column shows: strlen(s) and == are those of the beginning.
 //
 // # Faults
 //
@@ -81,6 +95,12 @@
 // term; the text is always generated, never the user's. What cannot be said is
 // weakened: each record that the filter passes passes the text. Sets become ||,
 // (f & m) == m becomes one & for each bit, endswith(comm, "sh") becomes "*\sh".
+//
+// The kernel knows no nulls: it sees zeroes, and of a string without a value whatever
+// lies behind it. Predicates over fields of probes are therefore pushed only where they
+// must be true, never beneath a !, and the filter decides again. Of a string whose
+// beginning may be all there is, == alone is pushed. Arrays of probes and bitfields
+// with a sign are not pushed. Under Options.KernelCompat there are no nulls either.
 //
 // # Differences from the kernel
 //

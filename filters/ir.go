@@ -72,6 +72,7 @@ const (
 	opCPUs               // fld bin cpus, for cpumask fields
 	opCIDR               // fld or kids[0] in the network net
 	opKernel             // a string test with the kernel's own quirks: kstr
+	opPresent            // fld has a value
 )
 
 // meta names what is known of a record beside its bytes.
@@ -114,17 +115,20 @@ type node struct {
 	fun    builtin
 	width  uint8 // of a cast, in bits
 	faults bool  // it or something below it can fault, a short record aside
-	load   load
-	val    uint64
-	str    string
-	fld    *perfpipe.Field
-	kids   []*node
-	set    []span // disjoint, ascending in the order of kids[0].typ
-	glob   *glob
-	kstr   *kernelString
-	cpus   []span
-	net    *network
-	src    syntax.Expr // what it was written as, nil for what was made
+	nulls  bool  // it or something below it reads a field that may have no value
+	// guarded is an && that [guard] made: one predicate, not two terms.
+	guarded bool
+	load    load
+	val     uint64
+	str     string
+	fld     *perfpipe.Field
+	kids    []*node
+	set     []span // disjoint, ascending in the order of kids[0].typ
+	glob    *glob
+	kstr    *kernelString
+	cpus    []span
+	net     *network
+	src     syntax.Expr // what it was written as, nil for what was made
 }
 
 func constNode(v uint64, t typ) *node { return &node{op: opConst, val: v, typ: t} }
@@ -145,6 +149,7 @@ func mkNode(o op, t typ, kids ...*node) *node {
 	n := &node{op: o, typ: t, kids: kids}
 	for _, k := range kids {
 		n.faults = n.faults || k.faults
+		n.nulls = n.nulls || k.nulls
 	}
 	return n
 }
@@ -295,11 +300,11 @@ func mkCmp(k syntax.Kind, x, y *node) *node {
 }
 
 // mkIn is x in the union of spans, which lie within x's domain. What holds for
-// all values of x or for none is a constant, unless finding x can fault.
+// all values of x or for none is a constant, unless finding x can fault or fail.
 func mkIn(x *node, spans ...span) *node {
 	set := normalize(x.typ, spans)
 	d := x.domain()
-	if !x.faults {
+	if !x.faults && !x.nulls {
 		if len(set) == 0 {
 			return boolNode(false)
 		}

@@ -40,7 +40,17 @@ func (c *checker) name(x *syntax.Ident, near *perfpipe.Field) *node {
 
 // field is a field as a value.
 func (c *checker) field(x syntax.Expr, f *perfpipe.Field) *node {
+	n := c.field1(x, f)
+	if n != nil {
+		maybeNull(n, f)
+	}
+	return n
+}
+
+func (c *checker) field1(x syntax.Expr, f *perfpipe.Field) *node {
 	switch {
+	case f.Probed != nil && f.Probed.Never:
+		return unreadable(f)
 	case f.Kind == perfpipe.KindString:
 		return &node{op: opStrField, typ: tStr, fld: f}
 	case f.Kind == perfpipe.KindCPUMask:
@@ -49,6 +59,13 @@ func (c *checker) field(x syntax.Expr, f *perfpipe.Field) *node {
 		return &node{op: opField, typ: tArray, fld: f}
 	}
 	if l, ok := wholeLoad(f); ok {
+		if f.Signed && f.SignBits > 0 && f.SignBits < int(l.size)*8 {
+			l.signed = false
+			kid := &node{op: opLoad, typ: tUint, load: l, fld: f}
+			n := mkNode(opCast, tInt, maybeNull(kid, f))
+			n.width = uint8(f.SignBits)
+			return n
+		}
 		return &node{op: opLoad, typ: l.typ(), load: l, fld: f}
 	}
 	return c.errorf(x, rankStrict, "the kernel takes comparisons of it, and finds them all false", "%s is no integer but %s of %d bytes", f.Name, f.CType, f.Size)
@@ -277,14 +294,14 @@ func (c *checker) suffix(x *syntax.Suffix) *node {
 		return c.name(id, nil)
 	}
 	if x.Name == "function" {
-		return &node{op: opField, typ: tFunc, fld: f}
+		return maybeNull(&node{op: opField, typ: tFunc, fld: f}, f)
 	}
 	if f.Kind == perfpipe.KindString {
 		// The text is in the record: the suffix has nothing to do.
-		return &node{op: opStrField, typ: tStr, fld: f}
+		return maybeNull(&node{op: opStrField, typ: tStr, fld: f}, f)
 	}
 	if f.Loc == perfpipe.LocStatic && f.Size == 8 && !f.Array {
-		return &node{op: opKStr, typ: tKStr, fld: f, str: ".ustring", faults: true}
+		return maybeNull(&node{op: opKStr, typ: tKStr, fld: f, str: ".ustring", faults: true}, f)
 	}
 	return c.errorf(x, rankStrict, "", ".ustring needs a pointer, %s is %s", f.Name, TypeOf(f))
 }
@@ -318,13 +335,13 @@ func (c *checker) index(x *syntax.Index) *node {
 			}
 			return c.errorf(x.I, rankKernel, hint, "index %s is out of range", syntax.Print(x.I))
 		}
-		if f.Loc == perfpipe.LocStatic {
+		if f.Loc == perfpipe.LocStatic && (a.typ != tStr || f.Probed == nil) {
 			l := load{off: f.Offset + int(i.val)*size, size: uint8(size), signed: signed, name: f.Name, elem: true}
-			return &node{op: opLoad, typ: l.typ(), load: l, fld: f}
+			return maybeNull(&node{op: opLoad, typ: l.typ(), load: l, fld: f}, f)
 		}
 	}
 	l := load{size: uint8(size), signed: signed, name: f.Name, elem: true}
 	n := mkNode(opElem, l.typ(), i)
 	n.fld, n.load, n.faults = f, l, true
-	return n
+	return maybeNull(n, f)
 }

@@ -167,13 +167,13 @@ func (p *Program) termSource(n *node) string {
 // conjuncts takes the chain of && apart.
 func conjuncts(n *node, list []*node) []*node {
 	var right []*node
-	for n.op == opAnd {
+	for n.op == opAnd && !n.guarded {
 		right = append(right, n.kids[1])
 		n = n.kids[0]
 	}
 	list = append(list, n)
 	for i := len(right) - 1; i >= 0; i-- {
-		if right[i].op == opAnd {
+		if right[i].op == opAnd && !right[i].guarded {
 			list = conjuncts(right[i], list)
 		} else {
 			list = append(list, right[i])
@@ -289,6 +289,8 @@ func (ps *pusher) push(n *node, neg bool) *clause {
 		return atom(negate(n.kstr.text, neg))
 	case opCPUs:
 		return ps.cpus(n, neg)
+	case opPresent:
+		return ps.open("the kernel cannot tell a value that could not be read from zeroes")
 	case opCmp:
 		return ps.open("the kernel compares fields with constants alone")
 	case opCIDR:
@@ -328,6 +330,10 @@ func negate(text string, neg bool) string {
 // values that it holds.
 func (ps *pusher) kernelName(n *node) (name string, d span, ok bool) {
 	switch {
+	case n.op == opLoad && n.fld != nil && n.fld.Array && n.fld.Probed != nil:
+		ps.open("the kernel does not compare arrays of probes")
+	case n.op == opCast && n.kids[0].op == opLoad && n.kids[0].fld.SignBits > 0:
+		ps.open("the kernel has " + n.kids[0].load.name + " without its sign")
 	case n.op == opLoad && n.load.elem:
 		ps.open("the kernel compares no elements of arrays")
 	case n.op == opLoad:

@@ -40,6 +40,9 @@ func (ps *pusher) str(n *node, neg bool) *clause {
 	if x.op == opKStr {
 		return ps.pointer(x, g, neg)
 	}
+	if x.op == opStrField && !ps.probedText(x.fld, g, neg) {
+		return &clause{kind: clauseTrue}
+	}
 	name, size, ends := ps.textField(x)
 	if name == "" {
 		return &clause{kind: clauseTrue}

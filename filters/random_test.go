@@ -36,6 +36,9 @@ type writer struct {
 	// faulty allows what can fault, plain only the kernel's language and what
 	// becomes of it.
 	faulty bool
+	// ints and strs are the fields that filters are written of.
+	ints []intInfo
+	strs []string
 }
 
 func (w *writer) pick(list ...string) string { return list[w.r.IntN(len(list))] }
@@ -88,7 +91,7 @@ func (w *writer) globText() string {
 }
 
 func (w *writer) str() string {
-	return w.pick("str", "next_comm", "tag", "COMM", "$comm")
+	return w.pick(w.strs...)
 }
 
 // cond writes a condition of at most depth levels.
@@ -112,7 +115,7 @@ func (w *writer) cond(depth int) string {
 }
 
 func (w *writer) atom() string {
-	f := intFields[w.r.IntN(len(intFields))]
+	f := w.ints[w.r.IntN(len(w.ints))]
 	cmp := w.pick("==", "!=", "<", "<=", ">", ">=")
 	switch w.r.IntN(16) {
 	case 0, 1, 2:
@@ -149,7 +152,7 @@ func (w *writer) atom() string {
 // value writes an integer expression.
 func (w *writer) value(depth int) string {
 	if depth <= 0 {
-		f := intFields[w.r.IntN(len(intFields))]
+		f := w.ints[w.r.IntN(len(w.ints))]
 		return w.pick(f.name, f.name, strconv.Itoa(w.r.IntN(9)), "-"+strconv.Itoa(1+w.r.IntN(9)), "0xffffffffffffffff", "$time", "strlen("+w.str()+")", "arr4[2]", "9223372036854775807", "strlen(("+w.cond(0)+" ? "+w.str()+" : "+w.str()+"))")
 	}
 	a, b := w.value(depth-1), w.value(depth-1)
@@ -179,9 +182,9 @@ func (w *writer) value(depth int) string {
 	return "(" + a + ") " + w.pick("+", "-", "*", "&", "|", "^") + " (" + b + ")"
 }
 
-// record makes a record as the kernel would: strings end with a NUL; those of
+// plainRecord makes a record as the kernel would: strings end with a NUL; those of
 // char[6] may be cut off.
-func (w *writer) record(s *perfpipe.Schema) *perfpipe.Record {
+func (w *writer) plainRecord(s *perfpipe.Schema) *perfpipe.Record {
 	raw := make([]byte, s.Size)
 	for i := range raw {
 		raw[i] = byte([]int{0, 1, 2, 3, 0x7f, 0x80, 0xfe, 0xff, w.r.IntN(256)}[w.r.IntN(9)])
@@ -193,6 +196,8 @@ func (w *writer) record(s *perfpipe.Schema) *perfpipe.Record {
 		f := &s.Fields[i]
 		var data []byte
 		switch {
+		case f.Offset < 0:
+			continue
 		case f.Kind == perfpipe.KindString && f.Loc == perfpipe.LocStatic:
 			b := raw[f.Offset : f.Offset+f.Size]
 			text := w.pick(texts...)
@@ -223,8 +228,13 @@ func (w *writer) record(s *perfpipe.Schema) *perfpipe.Record {
 // randomPrograms calls f for n filters that compile.
 func randomPrograms(t testing.TB, seed uint64, n int, faulty bool, o Options, f func(w *writer, p *Program)) {
 	t.Helper()
-	s := randomSchema()
-	w := &writer{r: rand.New(rand.NewPCG(seed, 1)), faulty: faulty}
+	w := &writer{r: rand.New(rand.NewPCG(seed, 1)), faulty: faulty, ints: intFields, strs: []string{"str", "next_comm", "tag", "COMM", "$comm"}}
+	programsOf(t, w, randomSchema(), n, o, f)
+}
+
+// programsOf is randomPrograms on the events of s.
+func programsOf(t testing.TB, w *writer, s *perfpipe.Schema, n int, o Options, f func(w *writer, p *Program)) {
+	t.Helper()
 	refused := 0
 	for i := 0; i < n; i++ {
 		src := w.cond(w.r.IntN(4))

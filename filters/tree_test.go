@@ -95,6 +95,17 @@ func (e *treeEval) truth(n *node) bool {
 			return strings.Contains(s, string(n.glob.lit))
 		}
 		return globMatch(n.glob.pat, []byte(s))
+	case opPresent:
+		var has, ok bool
+		if n.fld.Kind == perfpipe.KindString {
+			_, has, _, ok = n.fld.Text(e.r.Raw)
+		} else {
+			has, ok = n.fld.Present(e.r.Raw)
+		}
+		if !ok {
+			e.fail(FaultTruncated)
+		}
+		return has && ok
 	case opCPUs:
 		b, ok := n.fld.Bytes(e.r.Raw)
 		if !ok {
@@ -124,6 +135,13 @@ func (e *treeEval) str(n *node) string {
 			return e.str(n.kids[1])
 		}
 		return e.str(n.kids[2])
+	}
+	if n.fld.Probed != nil {
+		b, _, _, ok := n.fld.Text(e.r.Raw)
+		if !ok {
+			e.fail(FaultTruncated)
+		}
+		return string(b)
 	}
 	b, ok := n.fld.Bytes(e.r.Raw)
 	if !ok {
@@ -157,6 +175,9 @@ func (e *treeEval) value(n *node) *big.Int {
 	case opElem:
 		i := typed(e.value(n.kids[0]), tUint)
 		b, ok := n.fld.Bytes(e.r.Raw)
+		if n.fld.Probed != nil && n.fld.Kind == perfpipe.KindString {
+			b, _, _, ok = n.fld.Text(e.r.Raw)
+		}
 		if e.fault != 0 {
 			return i
 		}

@@ -165,6 +165,8 @@ func (in *instr) test(r *perfpipe.Record) (bool, Fault) {
 			return false, FaultTruncated
 		}
 		return in.aux.net.match(addr), 0
+	case iPresent:
+		return present(in.aux.fld, raw)
 	case iFault:
 		return false, Fault(in.lo)
 	}
@@ -183,6 +185,10 @@ func (in *instr) loadAs(raw []byte, width opcode) (uint64, bool) {
 
 // text returns the bytes of a string field, which ends at its first NUL.
 func text(f *perfpipe.Field, raw []byte) ([]byte, bool) {
+	if f.Probed != nil {
+		b, _, _, ok := f.Text(raw)
+		return b, ok
+	}
 	b, ok := f.Bytes(raw)
 	if !ok {
 		return nil, false
@@ -368,7 +374,13 @@ func (p *Program) run(r *perfpipe.Record, regs []uint64, t *tracer) (bool, Fault
 
 // element loads aux.fld[i].
 func (in *instr) element(raw []byte, i uint64) (uint64, Fault) {
-	b, ok := in.aux.fld.Bytes(raw)
+	var b []byte
+	var ok bool
+	if f := in.aux.fld; f.Probed != nil && f.Kind == perfpipe.KindString {
+		b, ok = text(f, raw)
+	} else {
+		b, ok = f.Bytes(raw)
+	}
 	if !ok {
 		return 0, FaultTruncated
 	}

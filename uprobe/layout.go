@@ -21,8 +21,9 @@ const (
 const (
 	// headBytes is how much is kept of a string that is longer than the kernel takes.
 	headBytes = 64
-	// goBytes is how much is taken of a text that does not end in NUL: a read goes on
-	// behind it, so that it is bounded.
+	// goBytes is how much is taken of a text that does not end in NUL (Go, Rust): it is
+	// read as words, as the kernel's strings go on to the next NUL, which in the text of
+	// such programs may be far. Where its length is not 0 it is there: no check.
 	goBytes = 256
 )
 
@@ -65,7 +66,7 @@ func newVariant(sites []Site, bufs map[string]int) Variant {
 	low := map[string]int64{}
 	for i, a := range args {
 		off, inner, ok := splitDeref(a.Expr)
-		if a.Null != "" || !ok || a.Type == "string" && a.Length == "" {
+		if a.Null != "" || !ok || a.Type == "string" {
 			continue
 		}
 		if at, seen := lowest[inner]; !seen || off < low[inner] {
@@ -75,7 +76,7 @@ func newVariant(sites []Site, bufs map[string]int) Variant {
 	}
 	for i, a := range args {
 		c := column{arg: a, bytes: bufs[a.Name]}
-		if _, inner, ok := splitDeref(a.Expr); ok && a.Null == "" && !(a.Type == "string" && a.Length == "") {
+		if _, inner, ok := splitDeref(a.Expr); ok && a.Null == "" && a.Type != "string" {
 			c.check = args[lowest[inner]].Name + checkSuffix
 		}
 		v.columns = append(v.columns, c)

@@ -19,6 +19,7 @@ import (
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/perfev"
+	"github.com/perfpipe/perfpipe/perfev/lifecycle"
 	"github.com/perfpipe/perfpipe/perfev/tracefs"
 )
 
@@ -65,10 +66,17 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	}
 	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period, CallChain: callChain(c.Stacks), CgroupIDs: c.CgroupIDs}
 	for i, p := range plan {
+		if p.life {
+			continue
+		}
 		cfg.Events = append(cfg.Events, perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty})
 		if p.entry != nil {
 			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i})
 		}
+	}
+	lives, err := addLives(st, o.Command, tfs, plan, &cfg)
+	if err != nil {
+		return err
 	}
 	var child *command
 	released := false
@@ -122,15 +130,29 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		watch.after(c.Duration)
 	}
 
+	var source perfpipe.Source = src
+	if lives != nil {
+		if source, err = lifecycle.Wrap(src, *lives); err != nil {
+			return errors.Join(err, closeOutputs(outs))
+		}
+	}
 	run := collector.Config{
-		Source: src, Outputs: outs, Start: start,
-		Clock:    func() perfpipe.Clock { return perfev.ReadClock("") },
-		Columns:  collector.Options{Names: c.Decode, Portable: c.Types == "portable"},
+		Source: source, Outputs: outs, Start: start,
+		Clock: func() perfpipe.Clock { return perfev.ReadClock("") },
+		Columns: collector.Options{
+			Names: c.Decode, Portable: c.Types == "portable",
+			Stacks: c.Stacks.Mode != "", StackInline: c.Stacks.Inline, Cgroup: c.CgroupIDs,
+		},
 		Rotate:   collector.Rotate{Bytes: c.Rotate.Size, Every: c.Rotate.Every},
 		MaxBytes: c.MaxSize,
 	}
 	if c.Rotate.OnSignal {
 		run.Rotate.Signal = watch.usr2
+	}
+	if c.Stacks.Mode != "" {
+		sym := newSymbolizer()
+		defer func() { err = errors.Join(err, sym.Close()) }()
+		run.Symbolizer = sym
 	}
 	fillRun(&run, plan)
 	var progress *progressLine

@@ -45,7 +45,7 @@ func jobChecks(here schemas) configs.Check {
 		return check
 	}
 	check.Event = func(pattern string) error {
-		if uprobe.IsSpec(pattern) {
+		if uprobe.IsSpec(pattern) || pattern == lifecycleEvent {
 			return nil // its binary is looked at with the target, when the capture is planned
 		}
 		name, taken := strings.CutPrefix(pattern, "!")

@@ -132,7 +132,7 @@ func runList(st streams, patterns []string, o listOptions) error {
 // splitProbes takes the probes out of a list of patterns.
 func splitProbes(words []string) (patterns, probes []string) {
 	for _, w := range words {
-		if uprobe.IsSpec(w) {
+		if uprobe.IsSpec(w) || w == lifecycleEvent {
 			probes = append(probes, w)
 		} else {
 			patterns = append(patterns, w)

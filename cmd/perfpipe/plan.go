@@ -10,6 +10,7 @@ import (
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/filters"
+	"github.com/perfpipe/perfpipe/perfev/lifecycle"
 	"github.com/perfpipe/perfpipe/uprobe"
 )
 
@@ -32,6 +33,8 @@ type planned struct {
 	// probe and variant are where a probe's event comes from; probe is nil for tracepoints.
 	probe   *uprobe.Probe
 	variant int
+	// life: the rows are made of other events, see perfev/lifecycle. It comes last.
+	life bool
 	// entry is the event that counts the calls of a return probe by trampoline.
 	entry *perfpipe.Schema
 }
@@ -91,14 +94,26 @@ func makePlan(c *configs.Capture, from schemas, probes *prober, features filters
 			return nil, usageError(err)
 		}
 	}
+	slices.SortStableFunc(pl.list, func(a, b *planned) int {
+		switch {
+		case a.life == b.life:
+			return 0
+		case a.life:
+			return 1
+		}
+		return -1
+	})
 	return pl.list, nil
 }
 
 // choose returns the events of one selection: tracepoints, then probes.
 func (pl *planner) choose(sel configs.Event) ([]*planned, error) {
 	var patterns, words []string
+	life := false
 	for _, w := range sel.Select {
-		if isProbe(sel, w) {
+		if w == lifecycleEvent {
+			life = true
+		} else if isProbe(sel, w) {
 			words = append(words, w)
 		} else {
 			patterns = append(patterns, w)
@@ -126,6 +141,16 @@ func (pl *planner) choose(sel configs.Event) ([]*planned, error) {
 			}
 			chosen = append(chosen, p)
 		}
+	}
+	if life && pl.probes == nil {
+		return nil, usageError(errors.New("lifecycle is made of the running kernel's events: it cannot be made of a recorded file"))
+	}
+	if life {
+		p := pl.byName[lifecycleEvent]
+		if p == nil {
+			p = pl.add(lifecycleEvent, &planned{schema: lifecycle.Schema(), life: true, keepEmpty: true})
+		}
+		chosen = append(chosen, p)
 	}
 	for _, w := range words {
 		if pl.probes == nil {
@@ -187,6 +212,14 @@ func filterError(err error, bad []string, of int) error {
 // kernel gets the alternatives, and none at all where one of them cannot be said.
 // The text of a single filter on an event that is asked for once is what it would be alone.
 func (p *planned) settle(features filters.KernelFeatures) error {
+	if p.life {
+		// No kernel sees these records.
+		if p.all {
+			p.progs, p.source = nil, ""
+		}
+		p.exact = p.all
+		return p.unpushed()
+	}
 	if p.all {
 		p.progs, p.source, p.exact = nil, "", true
 		return nil
@@ -217,7 +250,12 @@ func (p *planned) settle(features filters.KernelFeatures) error {
 
 // unpush leaves the whole filter to the process.
 func (p *planned) unpush() error {
-	p.push, p.exact, p.rest = "", false, nil
+	p.push, p.exact, p.rest = "", len(p.progs) == 0, nil
+	return p.unpushed()
+}
+
+// unpushed refuses filters that only the kernel can run.
+func (p *planned) unpushed() error {
 	for _, prog := range p.progs {
 		if prog.NeedsKernel() {
 			return fmt.Errorf("event %s: the filter %q reads a string that only the kernel can (.ustring, char *), but not all of it can be given to the kernel; 'perfpipe explain' shows which part cannot", p.schema.Event(), prog.Source())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/configs"
+	"github.com/perfpipe/perfpipe/perfev/lifecycle"
 	"github.com/perfpipe/perfpipe/perfev/tracefs"
 	"github.com/perfpipe/perfpipe/uprobe"
 )
@@ -62,7 +63,7 @@ func (o *shapeOptions) schemas(st streams) ([]*perfpipe.Schema, error) {
 	var patterns, probes []string
 	for _, e := range o.events {
 		for _, w := range uprobe.SplitList(e) {
-			if uprobe.IsSpec(w) {
+			if uprobe.IsSpec(w) || w == lifecycleEvent {
 				probes = append(probes, w)
 			} else {
 				patterns = append(patterns, w)
@@ -105,6 +106,10 @@ func probeSchemas(words []string) (out []*perfpipe.Schema, from map[*perfpipe.Sc
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	for _, w := range words {
+		if w == lifecycleEvent {
+			out = append(out, lifecycle.Schema())
+			continue
+		}
 		pr, err := p.plan(configs.Event{}, w)
 		if err != nil {
 			return nil, nil, err

@@ -96,9 +96,12 @@ func newTask(b *builder, d *decoder, r *perfpipe.Record) outcome {
 	if flags&cloneThread != 0 {
 		kind, pid = Clone, group(r)
 	}
+	b.saw(r.TID, r.PID)
 	b.born(child, pid)
 	b.row.begin(kind, r.TID)
-	b.row.s32(colChildPID, pid)
+	if kind == Fork || r.PID >= 0 {
+		b.row.s32(colChildPID, pid)
+	}
 	b.row.s32(colChildTID, child)
 	b.row.u64(colCloneFlags, flags)
 	return asRow
@@ -123,6 +126,7 @@ func execed(b *builder, d *decoder, r *perfpipe.Record) outcome {
 		return asCorrupt
 	}
 	b.execed(tid, group(r), old)
+	b.saw(tid, r.PID)
 	b.row.begin(Exec, r.TID)
 	b.row.text(colFilename, name)
 	b.row.s32(colOldTID, old)
@@ -137,6 +141,7 @@ func execReturned(b *builder, d *decoder, r *perfpipe.Record) outcome {
 	case ret >= 0:
 		return asFact
 	}
+	b.saw(r.TID, r.PID)
 	b.row.begin(ExecFailure, r.TID)
 	b.row.s32(colErrno, int32(-ret))
 	return asRow
@@ -226,11 +231,13 @@ func delivered(b *builder, d *decoder, r *perfpipe.Record) outcome {
 	if b.bad {
 		return asCorrupt
 	}
+	b.saw(r.TID, r.PID)
 	b.delivered(r.TID, group(r), sig, handler)
 	return asRow
 }
 
 func renamed(b *builder, d *decoder, r *perfpipe.Record) outcome {
+	b.saw(r.TID, r.PID)
 	b.row.begin(Rename, r.TID)
 	b.row.s32(colTarget, b.s32(d, 0, r))
 	b.row.comm(colOldComm, b.text(d, 1, r))

@@ -117,6 +117,34 @@ func TestRows(t *testing.T) {
 			10/10 sched_process_exit pid=10 group_dead=1`, `
 			10/10 signal_delivered errno=0 signal=9 signal_code=0 handler=0x0
 			10/10 exit group_dead=1`},
+		{"what dumps core ends nothing before it is delivered", `
+			20/20 signal_generate sig=15 comm=x pid=10 group=1
+			20/20 signal_generate sig=3 comm=x pid=10 group=1
+			10/10 signal_deliver sig=9
+			10/10 sched_process_exit pid=10 group_dead=1`, `
+			20/20 signal_sent errno=0 signal=15 signal_code=0 target=10 target_comm="x" to_group=1 result=delivered
+			20/20 signal_sent errno=0 signal=3 signal_code=0 target=10 target_comm="x" to_group=1 result=delivered
+			10/10 signal_delivered errno=0 signal=9 signal_code=0 handler=0x0
+			10/10 exit core=0 signal=15 group_dead=1`},
+		{"a signal that was handled ends nothing later", `
+			20/20 signal_generate sig=10 comm=x pid=10 group=1
+			10/10 signal_deliver sig=10 sa_handler=0x99
+			10/10 signal_deliver sig=9
+			10/10 sched_process_exit pid=10 group_dead=1`, `
+			20/20 signal_sent errno=0 signal=10 signal_code=0 target=10 target_comm="x" to_group=1 result=delivered
+			10/10 signal_delivered errno=0 signal=10 signal_code=0 handler=0x99
+			10/10 signal_delivered errno=0 signal=9 signal_code=0 handler=0x0
+			10/10 exit group_dead=1`},
+		{"exec with a signal pending", `
+			20/20 signal_generate sig=10 comm=x pid=10 group=1
+			10/10 signal_deliver sig=9
+			10/10 sched_process_exec filename=/bin/x pid=10 old_pid=11
+			10/12 sys_enter_exit_group error_code=6
+			10/10 sched_process_exit pid=10 group_dead=1`, `
+			20/20 signal_sent errno=0 signal=10 signal_code=0 target=10 target_comm="x" to_group=1 result=delivered
+			10/10 signal_delivered errno=0 signal=9 signal_code=0 handler=0x0
+			10/10 exec filename="/bin/x" old_tid=11
+			10/10 exit exit_code=6 group_dead=1`},
 		{"init outlives a signal", `
 			1/1 signal_deliver sig=15
 			1/1 sys_enter_exit_group error_code=0
@@ -151,8 +179,12 @@ func TestRows(t *testing.T) {
 			10/10 exit group_dead=1
 			11/11 exit group_dead=1`},
 		{"the process is not known", `
+			-1/10 task_newtask pid=11 clone_flags=0x10000
+			-1/10 task_newtask pid=12
 			-1/10 sys_enter_exit_group error_code=3
 			-1/10 sched_process_exit pid=10 group_dead=1`, `
+			-1/10 clone child_tid=11 clone_flags=0x10000
+			-1/10 fork child_pid=12 child_tid=12 clone_flags=0x0
 			-1/10 exit exit_code=3 group_dead=1`},
 		{"an empty file name and names of 15 bytes", `
 			10/10 sched_process_exec filename= pid=10 old_pid=10
@@ -316,6 +348,47 @@ func TestNoAllocations(t *testing.T) {
 	}
 	if got := len(src.build.group) + len(src.build.procs) + len(src.build.code); got > 3 {
 		t.Errorf("got %d tasks kept, want those alive", got)
+	}
+}
+
+// TestForgets holds that nothing is kept of tasks that have ended, and nothing at all
+// after a record that could not be read.
+func TestForgets(t *testing.T) {
+	schemas := formatsOf(t, allEvents()...)
+	src, err := Wrap(&script{schemas: schemas}, Options{Events: allEvents()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &seen{t: t, schemas: src.Schemas()}
+	src.out.Visitor = out
+	run := func(text string) {
+		for _, l := range lines(text) {
+			r := record(t, schemas, l)
+			src.out.Record(&r)
+		}
+	}
+	run(`
+		10/10 task_newtask pid=11 clone_flags=17
+		11/11 task_newtask pid=12 clone_flags=0x10000
+		11/12 task_rename pid=12
+		11/12 sys_exit_execve ret=-2
+		11/12 sys_enter_exit error_code=2
+		11/12 sched_process_exit pid=12
+		20/20 signal_generate sig=15 pid=11 group=1
+		11/11 signal_deliver sig=9
+		11/11 sched_process_exit pid=11 group_dead=1
+		11/11 signal_generate sig=17 pid=10 group=1`)
+	if k := src.build.lives; len(k.group) != 1 || len(k.procs) != 0 || len(k.code) != 0 {
+		t.Errorf("kept: got groups %v, processes %v, codes %v, want the group of 10", k.group, k.procs, k.code)
+	}
+	run("10/10 sys_enter_exit_group error_code=3")
+	short := record(t, schemas, "10/10 signal_deliver sig=9")
+	short.Raw = short.Raw[:20]
+	src.out.Record(&short)
+	rows := out.rows
+	run("10/10 sched_process_exit pid=10 group_dead=1")
+	if last := out.lines[len(out.lines)-1]; out.rows != rows+1 || last != "10/10 exit group_dead=1" {
+		t.Errorf("after a record that is cut: got %q, want an exit that says no code", last)
 	}
 }
 

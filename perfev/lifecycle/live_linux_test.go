@@ -191,10 +191,10 @@ var (
 // tell writes rows with names for numbers: M the program, then A, B, C as they come.
 func tell(t *testing.T, rows []perfpipe.Record, s *perfpipe.Schema, main int32) []string {
 	t.Helper()
-	names := map[string]string{fmt.Sprint(main): "M", fmt.Sprint(os.Getpid()): "test"}
+	names := map[string]string{fmt.Sprint(main): "M"}
 	name := func(n string) string {
 		if names[n] == "" {
-			names[n] = string(rune('A' + len(names) - 2))
+			names[n] = string(rune('A' + len(names) - 1))
 		}
 		return names[n]
 	}
@@ -293,9 +293,10 @@ func byThread(in []string) []string {
 }
 
 var (
-	folder   = regexp.MustCompile(`filename="/[^"]*/life"`)
-	comms    = regexp.MustCompile(`old_comm="[^"]*" new_comm="life"`)
-	testComm = regexp.MustCompile(`target=test target_comm="[^"]*"`)
+	folder = regexp.MustCompile(`filename="/[^"]*/life"`)
+	comms  = regexp.MustCompile(`old_comm="[^"]*" new_comm="life"`)
+	// The parent is whichever thread of the test started the program.
+	testComm = regexp.MustCompile(`^(M/M signal_sent signal=17 .*)target=\w+ target_comm="[^"]*"`)
 )
 
 func compare(t *testing.T, got, want []string) {
@@ -303,7 +304,7 @@ func compare(t *testing.T, got, want []string) {
 	for i, l := range got {
 		l = folder.ReplaceAllString(l, `filename="DIR/life"`)
 		l = comms.ReplaceAllString(l, `old_comm="OLD" new_comm="life"`)
-		got[i] = sorted(testComm.ReplaceAllString(l, `target=test target_comm="OLD"`))
+		got[i] = sorted(testComm.ReplaceAllString(l, `${1}target=test target_comm="OLD"`))
 	}
 	for i := range want {
 		want[i] = sorted(want[i])

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -202,7 +203,7 @@ func wrapped(t testing.TB, schemas []*perfpipe.Schema, o Options, lines ...strin
 		t.Fatal(err)
 	}
 	out := &seen{t: t, schemas: src.Schemas()}
-	if err := src.Read(0, out); err != io.EOF {
+	if err := src.Read(0, out); !errors.Is(err, io.EOF) {
 		t.Fatalf("read: got %v, want EOF", err)
 	}
 	return out

@@ -112,7 +112,7 @@ const CTypeName = "name"
 // their names tell:
 //
 //	kind                    Kind, by name
-//	child_pid, child_tid    fork and clone: the new task
+//	child_pid, child_tid    fork and clone: the new task; child_pid is null where the process is not known
 //	clone_flags             fork and clone: CLONE_* and the signal to the parent
 //	filename                exec: the path as it was given to execve
 //	old_tid                 exec: the thread that called execve; it has its process's id now

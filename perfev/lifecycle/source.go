@@ -100,7 +100,10 @@ func (v *visitor) Record(r *perfpipe.Record) {
 		v.Visitor.Lost(perfpipe.Loss{CPU: int32(r.CPU), From: r.Time, To: r.Time, Count: 1, Reason: perfpipe.LostCorrupt})
 		return
 	}
-	if i := s.kept[r.Event]; i >= 0 {
+	switch i := s.kept[r.Event]; {
+	case i == r.Event:
+		v.Visitor.Record(r)
+	case i >= 0:
 		v.rec = *r
 		v.rec.Event = i
 		v.Visitor.Record(&v.rec)
@@ -111,7 +114,6 @@ func (v *visitor) Record(r *perfpipe.Record) {
 	}
 	b := &s.build
 	b.bad = false
-	b.saw(r.TID, r.PID)
 	switch d.decode(b, d, r) {
 	case asRow:
 		v.rec = *r

@@ -59,7 +59,8 @@ func (l *lives) process(pid int32) *process {
 	return p
 }
 
-// saw notes that a thread belongs to a group.
+// saw notes that a thread belongs to a group. It is for events of living threads alone:
+// a thread sends SIGCHLD after its exit was seen.
 func (l *lives) saw(tid, pid int32) {
 	if tid > 0 && pid > 0 {
 		l.group[tid] = pid

@@ -257,3 +257,39 @@ func TestTableNames(t *testing.T) {
 		must(t, l.d.Close(perfpipe.Summary{}))
 	}
 }
+
+func TestManifestOfASharedTable(t *testing.T) {
+	l := newLab(t, Options{Events: []Event{
+		{"usdt:q", "usdt.q", "id > 1", "a"}, {"sched:x", "sched.x", "", "b"}, {"usdt:q", "usdt.q", "id > 1", "c"}, {"usdt:q", "usdt.q", "id > 1", "a"},
+		{"task:fork", "_lifecycle", "", "d"}, {"task:exit", "_lifecycle", "pid > 1", "e"},
+	}})
+	must(t, l.d.Write(rows("usdt.q", 0, 3)))
+	must(t, l.d.Write(rows("_lifecycle", 0, 2)))
+	must(t, l.d.Write(rows("_stacks", 0, 9)))
+	must(t, l.d.Close(perfpipe.Summary{Complete: true}))
+	m := l.manifest(t)
+	want := []Event{
+		{"usdt:q", "usdt.q", "id > 1", "a,c"}, {"sched:x", "sched.x", "", "b"},
+		{"task:fork,task:exit", "_lifecycle", "task:fork=\ntask:exit=pid > 1", "d,e"},
+	}
+	if !slices.Equal(m.Events, want) {
+		t.Errorf("events: got %q, want %q", m.Events, want)
+	}
+	if m.Totals.Rows != 5 {
+		t.Errorf("rows of events: got %d, want 5", m.Totals.Rows)
+	}
+}
+
+// Rotation keeps what rows of every part refer to.
+func TestStacksOutliveRotation(t *testing.T) {
+	l := newLab(t, Options{MaxFiles: 1})
+	for i := range 3 {
+		must(t, l.d.Write(rows("_stacks", i, 1)))
+		must(t, l.d.Write(rows("a.b", i, 1)))
+		must(t, l.d.Sync(perfpipe.SyncRotate))
+	}
+	must(t, l.d.Close(perfpipe.Summary{Complete: true}))
+	if got, want := l.files(t), []string{"_stacks/part-000000.fake", "_stacks/part-000001.fake", "_stacks/part-000002.fake", "a.b/part-000002.fake", "manifest.json"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

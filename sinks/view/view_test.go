@@ -211,3 +211,46 @@ func TestLiveStream(t *testing.T) {
 		t.Errorf("print: %v", err)
 	}
 }
+
+// Nulls and lists of texts, as rows of probes with stacks have them.
+func TestNullsAndStacks(t *testing.T) {
+	tab := event("uprobe:readline")
+	tab.Columns = append(tab.Columns,
+		perfpipe.ColumnDef{Name: "line", Type: perfpipe.TypeString, Nullable: true},
+		perfpipe.ColumnDef{Name: "n", Type: perfpipe.TypeInt32, Nullable: true},
+		perfpipe.ColumnDef{Name: "truncated", Type: perfpipe.TypeBool},
+		perfpipe.ColumnDef{Name: "stack", Type: perfpipe.TypeList, Elem: perfpipe.TypeString, Nullable: true})
+	b := rows(tab, 1000, 2000)
+	c := b.Columns[7:]
+	c[0].AppendString("ls -l")
+	c[0].AppendNull()
+	c[1].AppendInt(7)
+	c[1].AppendNull()
+	c[2].AppendInt(1)
+	c[2].AppendInt(0)
+	c[3].Child.AppendString("readline+0x0")
+	c[3].Child.AppendString("[unknown] 0x12 (/bin/a)")
+	c[3].EndList()
+	c[3].AppendNull()
+	for _, ext := range []string{"parquet", "arrow"} {
+		path := filepath.Join(t.TempDir(), "x."+ext)
+		record(t, sinks.Output{Path: path}, b)
+		for format, want := range map[string][2]string{
+			"txt":    {`line="ls -l" n=7 truncated=true stack=[readline+0x0,"[unknown] 0x12 (/bin/a)"]`, " truncated=false"},
+			"csv":    {`ls -l,7,true,"[""readline+0x0"",""[unknown] 0x12 (/bin/a)""]"`, ",,,false,"},
+			"ndjson": {`"line":"ls -l","n":7,"truncated":true,"stack":["readline+0x0","[unknown] 0x12 (/bin/a)"]}`, `"truncated":false}`},
+		} {
+			got, err := show(path, view.Options{Format: format})
+			lines := strings.Split(strings.TrimRight(strings.ReplaceAll(got, "\r", ""), "\n"), "\n")
+			if err != nil || len(lines) < 2 {
+				t.Fatalf("%s as %s: got %q, %v", ext, format, got, err)
+			}
+			lines = lines[len(lines)-2:]
+			for i := range lines {
+				if !strings.HasSuffix(lines[i], want[i]) || strings.Contains(lines[i], "null") {
+					t.Errorf("%s as %s: got %q, want %q at its end", ext, format, lines[i], want[i])
+				}
+			}
+		}
+	}
+}

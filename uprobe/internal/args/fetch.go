@@ -480,15 +480,15 @@ const (
 
 // isString reports whether t is a pointer to bytes and their number.
 func (ts *types) isString(t *typ) bool {
-	return t.kind == kindStruct && (t.goKind == goString || ts.lang == langRust && t.name == "&str") && ts.has2(t)
+	return t.kind == kindStruct && (t.goKind == goString || ts.lang == langRust && t.name == "&str") && ts.headed(t)
 }
 
 func (ts *types) isSlice(t *typ) bool {
-	return t.kind == kindStruct && t.goKind == goSlice && ts.has2(t)
+	return t.kind == kindStruct && t.goKind == goSlice && ts.headed(t)
 }
 
 func (ts *types) isInterface(t *typ) bool {
-	return t.kind == kindStruct && t.goKind == goInterface && ts.has2(t)
+	return t.kind == kindStruct && t.goKind == goInterface && ts.headed(t)
 }
 
 // isStdString reports whether t is std::string of libstdc++, whose text ends with a NUL.
@@ -500,7 +500,8 @@ func (ts *types) isStdString(t *typ) bool {
 	return err == nil && ok && m.bits == 0
 }
 
-func (ts *types) has2(t *typ) bool {
+// headed reports whether a structure has the two members that it begins with.
+func (ts *types) headed(t *typ) bool {
 	list, err := ts.members(t)
 	return err == nil && len(list) >= 2
 }

@@ -24,7 +24,9 @@ type Arg struct {
 	Symbols []perfpipe.Symbol
 	// Length is the expression of the number of bytes of a text whose end is no NUL:
 	// Go's strings. Expr is then the text's first byte behind a pointer ("+0(%ax)")
-	// and Type is string.
+	// and Type is string. The kernel reads such a text up to a NUL, and not at all where
+	// none is within 4096 bytes, as behind the literals of Go and Rust: an array of x64
+	// at the same Expr has no such need.
 	Length string
 	// Null says why there is never a value ("a double is in a vector register, which
 	// a probe does not see"); "" where there is one.

@@ -286,3 +286,19 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestGlobalsAtFixedAddresses has code whose address is not its offset, as a program
+// that is not position-independent has it: the kernel adds @+N to where the file's
+// offset 0 would be mapped with the code.
+func TestGlobalsAtFixedAddresses(t *testing.T) {
+	fixed := []elf.Prog64{
+		{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Off: 0x1000, Vaddr: 0x401000, Filesz: 0x1000, Memsz: 0x1000},
+		{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_W), Off: 0x2e00, Vaddr: 0x403e00, Filesz: 0x300, Memsz: 0x900},
+	}
+	sections := append([]section{notes(rawNote("stapsdt", 3, rawProbe(0x401100, 0, 0x404000, "pp", "g", "4@g(%rip)")))},
+		symtab(map[string]uint64{"g": 0x404010}, "g")...)
+	got, err := Read(open(t, elfFile(elf.EM_X86_64, fixed, sections)))
+	if want := `pp:g 0x401100@0x1100(0x404000@0x3000) 4@g(%rip)="@+0x4010"` + "\n"; err != nil || show(got) != want {
+		t.Errorf("got %s, %v, want %s", show(got), err, want)
+	}
+}
