@@ -190,6 +190,7 @@ const crewSource = `
 #include <string.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,6 +203,11 @@ static int orders[2], answers[2];
 __attribute__((noinline, noclone)) int work(int n, const char *who) {
 	__asm__ volatile("" ::: "memory");
 	return n + (who != 0);
+}
+
+__attribute__((noinline, noclone)) int other(int n) {
+	__asm__ volatile("" ::: "memory");
+	return n;
 }
 
 static void run(struct job j, const char *who) {
@@ -276,6 +282,8 @@ int main(int argc, char **argv) {
 		else if (!strcmp(word, "deep")) child(j, 2);
 		else if (!strcmp(word, "standing")) { standing = j; sem_post(&begin); sem_wait(&end); }
 		else if (!strcmp(word, "assistant")) { char c; write(orders[1], &j, sizeof j); if (read(answers[0], &c, 1) != 1) return 3; }
+		else if (!strcmp(word, "pair"))
+			for (int i = j.from; i < j.from + j.count; i++) { work(i, "pair"); other(i); syscall(SYS_getppid); }
 		else if (!strcmp(word, "name")) { prctl(PR_SET_NAME, name); run(j, "self"); }
 		else return 2;
 		printf("done\n");
@@ -293,6 +301,7 @@ type crew struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    *bufio.Reader
+	pipe   *os.File
 	pid    int
 	closed bool
 }
@@ -310,12 +319,15 @@ func hireBy(t *testing.T, cmd *exec.Cmd) *crew {
 	if c.in, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	var theirs *os.File
+	if c.pipe, theirs, err = os.Pipe(); err != nil {
 		t.Fatal(err)
 	}
-	c.out = bufio.NewReader(out)
-	if err := cmd.Start(); err != nil {
+	cmd.Stdout = theirs
+	c.out = bufio.NewReader(c.pipe)
+	err = cmd.Start()
+	_ = theirs.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
 	c.pid = cmd.Process.Pid
@@ -336,10 +348,14 @@ func (c *crew) dismiss() {
 		c.t.Errorf("the target ended with %v", err)
 	}
 	stop.Stop()
+	_ = c.pipe.Close()
 }
 
 func (c *crew) answer(want string) {
 	c.t.Helper()
+	if err := c.pipe.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		c.t.Fatal(err)
+	}
 	got, err := c.out.ReadString('\n')
 	if err != nil || got != want {
 		c.t.Fatalf("the target said %q, %v, want %q", got, err, want)
