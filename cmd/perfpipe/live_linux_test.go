@@ -55,6 +55,7 @@ func testMain(m *testing.M) int {
 
 // result is how a run of the binary ended.
 type result struct {
+	pid            int
 	stdout, stderr string
 	status         int
 }
@@ -92,7 +93,7 @@ func runIn(t *testing.T, dir string, args ...string) result {
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		status = 128 + int(ws.Signal())
 	}
-	return result{stdout: out.String(), stderr: errs.String(), status: status}
+	return result{pid: cmd.Process.Pid, stdout: out.String(), stderr: errs.String(), status: status}
 }
 
 // want fails the test where the run ended otherwise, or its messages lack a text.
