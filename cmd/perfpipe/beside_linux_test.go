@@ -126,7 +126,7 @@ func (r *recording) wait() {
 		r.t.Errorf("perfpipe %q does not end\n%s", r.cmd.Args, r.errs.String())
 	}
 	if left := definitionsOf(r.t, r.cmd.Process.Pid); len(left) > 0 {
-		r.t.Errorf("left in tracefs: %q", left)
+		r.t.Errorf("left in tracefs: %d definitions, the first is %q", len(left), left[0])
 	}
 }
 

@@ -56,6 +56,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return nil
 	}
 
+	// From here on a signal must not end perfpipe before what it made is taken away.
+	ctx, watch := newWatch(ctx)
+	defer watch.stop()
 	installed, err := installProbes(tfs, plan)
 	if err != nil {
 		return err
@@ -112,8 +115,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	}
 	outs = append(outs, o.Extra...)
-	ctx, watch := newWatch(ctx)
-	defer watch.stop()
+	if ctx.Err() != nil {
+		return errors.Join(errInterrupted(), closeOutputs(outs))
+	}
 	if err := startSource(ctx, src, c); err != nil {
 		return errors.Join(err, closeOutputs(outs))
 	}
@@ -192,6 +196,11 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return &exitError{code: exitLoss}
 	}
 	return nil
+}
+
+// errInterrupted is for a signal that came before the recording had begun.
+func errInterrupted() error {
+	return &exitError{err: errors.New("interrupted before the recording began"), code: 128 + int(syscall.SIGINT)}
 }
 
 func hasStatus(err error) bool {

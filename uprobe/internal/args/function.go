@@ -39,6 +39,9 @@ type decl struct {
 	typ  dwarf.Offset
 	// result: one of Go's results.
 	result bool
+	// always is the value that every caller passes, where the compiler has found that
+	// out: then it is in no register.
+	always *int64
 }
 
 // signature is what DWARF says of a function.
@@ -48,6 +51,9 @@ type signature struct {
 	lang   lang
 	// variadic: parameters follow that are not described.
 	variadic bool
+	// changed: the compiler passes other parameters than the source has (LLVM's
+	// removal and promotion of arguments; GCC makes a clone with a name of its own).
+	changed bool
 }
 
 var errNoFunction = errors.New("not described")
@@ -150,6 +156,14 @@ func describe(d *dwarf.Data, e *dwarf.Entry, l lang, err error) (*signature, err
 	}
 	s := &signature{lang: l}
 	ts := &types{d: d, lang: l}
+	always, err := constants(ts, e)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { s.fill(always) }()
+	if cc, ok := num(e, dwarf.AttrCalling); ok && cc == ccNoCall {
+		s.changed = true
+	}
 	found := false
 	for hops := 0; e != nil; hops++ {
 		if hops > maxTypeDepth {

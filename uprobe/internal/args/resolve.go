@@ -157,6 +157,9 @@ func (r *resolver) placeC() error {
 				lost = fmt.Errorf("its place is not known, as that of %s is not: %w", v.name, v.err)
 			}
 		}
+		if p.always != nil && t.scalar() {
+			v.pl, v.err, v.always = place{parts: []part{{reg: fmt.Sprintf("\\%d", *p.always), size: 8}}}, nil, true
+		}
 		r.params = append(r.params, v)
 	}
 	r.after = *abi
@@ -242,11 +245,16 @@ func (r *resolver) known() error {
 	switch {
 	case r.fn.Clone != "":
 		return fmt.Errorf("this is the compiler's clone %s, whose parameters are not those of the source; take registers: (%%di:u64)", r.fn.Clone)
+	case r.changed():
+		return fmt.Errorf("the compiler passes it other parameters than the source has, and which ones is not described; take registers: (%%di:u64)")
 	case r.sig == nil:
 		return fmt.Errorf("%s; give positions and types: (arg0:ptr, arg1:u64)", r.none)
 	}
 	return nil
 }
+
+// changed reports whether the registers hold something else than the parameters.
+func (r *resolver) changed() bool { return r.sig != nil && r.sig.changed }
 
 // want resolves one argument.
 func (r *resolver) want(w Want) ([]named, error) {
@@ -366,6 +374,9 @@ func (r *resolver) roots(base string) ([]value, error) {
 	}
 	for _, v := range r.params {
 		if v.name == base {
+			if v.always {
+				return []value{v}, nil
+			}
 			if err := errors.Join(r.known(), r.entry()); err != nil {
 				return nil, err
 			}
@@ -392,7 +403,7 @@ func (r *resolver) byPosition(n int, base string) ([]value, error) {
 		return nil, err
 	}
 	tail := r.positions(sysv{ts: r.ts})
-	if r.fn.Clone == "" && r.sig != nil {
+	if r.fn.Clone == "" && r.sig != nil && !r.sig.changed {
 		if n < len(r.params) {
 			v := r.params[n]
 			v.name = base

@@ -27,6 +27,8 @@ type value struct {
 	bit, bits int64
 	// raw: nothing is known of the type.
 	raw bool
+	// always: it is a constant, and in no register.
+	always bool
 }
 
 // unknown returns a value of 8 bytes of which nothing is known.
