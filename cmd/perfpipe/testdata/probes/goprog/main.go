@@ -1,3 +1,4 @@
+// Command goprog calls methods, goes deep, and moves its stacks while it does.
 package main
 
 import (
