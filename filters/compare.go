@@ -24,6 +24,9 @@ func (c *checker) comparison(x *syntax.Binary) *node {
 	if a == nil || b == nil {
 		return nil
 	}
+	if n, ok := c.named(x, a, b); ok {
+		return n
+	}
 	switch {
 	case a.typ == tStr && b.typ == tStr:
 		return c.strings(x, a, b)

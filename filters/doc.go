@@ -51,6 +51,8 @@
 //	NET_RX, EAGAIN, SIGKILL, openat
 //	                           the event's own names of values, then errno and signals;
 //	                           system calls beside id, nr and __syscall_nr
+//	func ~ "mem*"              a field whose column shows a name (func of a probe's
+//	                           glob, kind of lifecycle), compared with the name
 //	// and /* */               comments
 //
 // # Functions

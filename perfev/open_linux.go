@@ -405,6 +405,10 @@ func (s *Source) perfEventOpen(attr *unix.PerfEventAttr, w whose, cpu int) (int,
 	return fd, os.NewSyscallError("perf_event_open", err)
 }
 
+// enotsupp is the kernel's own ENOTSUPP (include/linux/errno.h), which is not for user
+// space and comes all the same: of a uprobe on an instruction that it cannot step.
+const enotsupp = unix.Errno(524)
+
 // openError says what a failed open of what on cpu means for the person at the terminal.
 func openError(what string, cpu int, err error) error {
 	switch {
@@ -415,6 +419,8 @@ func openError(what string, cpu int, err error) error {
 		return fmt.Errorf("open %s on cpu %d: %w: raise the limit with 'ulimit -n' or record fewer events or processors", what, cpu, err)
 	case errors.Is(err, unix.ENODEV):
 		return fmt.Errorf("open %s on cpu %d: %w: the processor is not online; -C names those to record on", what, cpu, err)
+	case errors.Is(err, enotsupp):
+		return fmt.Errorf("open %s on cpu %d: %w: the kernel takes no probe on the instruction at one of its places; name another place with +OFFSET", what, cpu, err)
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOSYS):
 		return fmt.Errorf("open %s on cpu %d: %w: this kernel was built without it", what, cpu, err)
 	}

@@ -391,15 +391,47 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 	if err != nil {
 		return nil, err
 	}
-	var sites []Site
+	addrs := make([]uint64, 0, len(offsets))
 	for _, off := range offsets {
-		at, ok := b.FileOffset(fn.Addr + off)
+		addrs = append(addrs, fn.Addr+off)
+	}
+	if s.Kind == Return && p.Mode == RetSites {
+		addrs = append(addrs, r.coldReturns(p, b, fn)...)
+	}
+	var sites []Site
+	for _, addr := range addrs {
+		at, ok := b.FileOffset(addr)
 		if !ok {
-			return nil, fmt.Errorf("%s+0x%x is in no part of %s that is loaded", display(fn), off, b.name)
+			return nil, fmt.Errorf("%s+0x%x is in no part of %s that is loaded", display(fn), addr-fn.Addr, b.name)
 		}
 		sites = append(sites, Site{Func: display(fn), Offset: at, args: list})
 	}
 	return sites, nil
+}
+
+// coldReturns are the addresses of the return instructions in the part of a function
+// that the compiler moved away as rarely run: it returns from there as well.
+func (r *Resolver) coldReturns(p *Probe, b *binary, fn *symbols.Func) []uint64 {
+	parts, err := b.Lookup(fn.Name + ".cold")
+	if err != nil {
+		return nil // most functions have none
+	}
+	var addrs []uint64
+	for _, part := range parts {
+		code, err := b.Code(part)
+		if err != nil {
+			continue
+		}
+		scan, err := insn.Scan(code)
+		if err != nil {
+			p.warn("returns from %s are not seen: %v", part.Name, err)
+			continue
+		}
+		for _, off := range scan.Returns {
+			addrs = append(addrs, part.Addr+off)
+		}
+	}
+	return addrs
 }
 
 // display is the name of a function that people read.

@@ -56,6 +56,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return nil
 	}
 
+	// From here on a signal must not end perfpipe before what it made is taken away.
+	ctx, watch := newWatch(ctx)
+	defer watch.stop()
 	installed, err := installProbes(tfs, plan)
 	if err != nil {
 		return err
@@ -112,8 +115,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	}
 	outs = append(outs, o.Extra...)
-	ctx, watch := newWatch(ctx)
-	defer watch.stop()
+	if ctx.Err() != nil {
+		return errors.Join(errInterrupted(), closeOutputs(outs))
+	}
 	if err := startSource(ctx, src, c); err != nil {
 		return errors.Join(err, closeOutputs(outs))
 	}
@@ -170,6 +174,12 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if n := src.LostTasks(); n > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: lost %s records of names, forks and exits: pid and comm of some rows may be those of before\n", o.Command, commas(n))
 	}
+	if n := src.StacksRetold(); n > 0 {
+		fmt.Fprintf(st.err, "perfpipe %s: more different call chains than are remembered: %s rows of _stacks are there more than once\n", o.Command, commas(uint64(n)))
+	}
+	if n := src.Pending(); n > 0 && !o.Quiet {
+		fmt.Fprintf(st.err, "perfpipe %s: %s whose return is recorded had not returned when the recording ended\n", o.Command, plural(int(n), "call"))
+	}
 	if res != nil {
 		closing(st.err, c, o, res, bytes)
 	}
@@ -189,6 +199,11 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return &exitError{code: exitLoss}
 	}
 	return nil
+}
+
+// errInterrupted is for a signal that came before the recording had begun.
+func errInterrupted() error {
+	return &exitError{err: errors.New("interrupted before the recording began"), code: 128 + int(syscall.SIGINT)}
 }
 
 func hasStatus(err error) bool {

@@ -92,7 +92,7 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		}
 		push := p.Push(kernelFeatures())
 		explainFilter(out, p, push)
-		if s.ID != 0 && push.Text != "" {
+		if len(o.shape.events) > 0 && s.ID != 0 && push.Text != "" {
 			refused = errors.Join(refused, askKernel(out, s.Event(), push.Text))
 		}
 		if push.Err != nil {

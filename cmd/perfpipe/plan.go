@@ -58,6 +58,10 @@ type planner struct {
 // makePlan resolves the selections of c and compiles its filters. probes may be nil.
 func makePlan(c *configs.Capture, from schemas, probes *prober, features filters.KernelFeatures) ([]*planned, error) {
 	opts := filterOptions(c)
+	comm, err := commFilter(c.Target.Comm)
+	if err != nil {
+		return nil, usageError(err)
+	}
 	pl := &planner{c: c, from: from, probes: probes, byName: make(map[string]*planned)}
 	for _, sel := range c.Events {
 		chosen, err := pl.choose(sel)
@@ -67,11 +71,12 @@ func makePlan(c *configs.Capture, from schemas, probes *prober, features filters
 		var bad []string
 		var badErr error
 		for _, p := range chosen {
-			if sel.Filter == "" {
+			text := withComm(sel.Filter, comm)
+			if text == "" {
 				p.all = true
 				continue
 			}
-			prog, err := filters.Compile(sel.Filter, p.schema, withFunctions(opts, sel.Filter))
+			prog, err := compileFilter(sel.Filter, text, p.schema, opts)
 			if err != nil {
 				bad = append(bad, p.schema.Event())
 				if badErr == nil {
@@ -80,7 +85,7 @@ func makePlan(c *configs.Capture, from schemas, probes *prober, features filters
 				continue
 			}
 			p.progs = append(p.progs, prog)
-			p.source = joinFilter(p.source, sel.Filter)
+			p.source = joinFilter(p.source, text)
 		}
 		if badErr != nil {
 			return nil, usageError(filterError(badErr, bad, len(chosen)))
@@ -104,6 +109,54 @@ func makePlan(c *configs.Capture, from schemas, probes *prober, features filters
 		return -1
 	})
 	return pl.list, nil
+}
+
+// commLen is the most bytes that a task's name has: TASK_COMM_LEN less the NUL,
+// include/linux/sched.h.
+const commLen = 15
+
+// commFilter is the filter that --comm stands for, "" for none.
+func commFilter(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	quote := `"`
+	if strings.Contains(name, quote) {
+		quote = "'"
+	}
+	if strings.Contains(name, quote) || strings.ContainsAny(name, "\x00\n") {
+		return "", fmt.Errorf("--comm %q: a name with both kinds of quotes, a NUL or a line break cannot be said in a filter", name)
+	}
+	op := "=="
+	if strings.ContainsAny(name, "*?[") {
+		op = "~"
+	} else {
+		name = name[:min(len(name), commLen)]
+	}
+	return "COMM " + op + " " + quote + name + quote, nil
+}
+
+// withComm joins a filter with that of --comm.
+func withComm(filter, comm string) string {
+	switch {
+	case comm == "":
+		return filter
+	case filter == "":
+		return comm
+	}
+	return "(" + comm + ") && (" + filter + ")"
+}
+
+// compileFilter compiles text, which the user's filter is a part of: its own faults are
+// told by its own words.
+func compileFilter(own, text string, s *perfpipe.Schema, o filters.Options) (*filters.Program, error) {
+	o = withFunctions(o, own)
+	if own != "" && own != text {
+		if _, err := filters.Compile(own, s, o); err != nil {
+			return nil, err
+		}
+	}
+	return filters.Compile(text, s, o)
 }
 
 // choose returns the events of one selection: tracepoints, then probes.

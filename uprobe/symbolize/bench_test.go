@@ -25,7 +25,7 @@ func BenchmarkStacks(b *testing.B) {
 	}{{"names", false}, {"lines", true}} {
 		b.Run(bb.name, func(b *testing.B) {
 			for b.Loop() {
-				s := newSymbolizer(b, Options{Lines: bb.lines})
+				s := New(Options{Lines: bb.lines})
 				frames := randomFrames(b, path, places)
 				names := make([]Symbol, places)
 				for i, f := range frames {
@@ -38,6 +38,9 @@ func BenchmarkStacks(b *testing.B) {
 					if names[r.Uint32N(places)].Name != "" {
 						named++
 					}
+				}
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
 				}
 				if named < stacks*depth*9/10 {
 					b.Fatalf("got %d frames with names of %d", named, stacks*depth)

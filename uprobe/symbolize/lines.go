@@ -119,13 +119,14 @@ func (t *lineTable) decode(n int) *unitLines {
 		}
 		u.rows = append(u.rows, row)
 	}
-	// Stable: of several rows for an address the last one counts, and one sequence
-	// may begin where another ends, whose end must then come first.
-	slices.SortStableFunc(u.rows, func(a, b lineRow) int {
-		if a.addr != b.addr {
-			return cmp.Compare(a.addr, b.addr)
-		}
-		return cmp.Compare(min(a.line, 1), min(b.line, 1))
-	})
+	u.sort()
 	return u
+}
+
+// sort orders rows by address, stable: of several rows for an address the last one
+// counts, and one sequence may begin where another ends, whose end must then come first.
+func (u *unitLines) sort() {
+	slices.SortStableFunc(u.rows, func(a, b lineRow) int {
+		return cmp.Or(cmp.Compare(a.addr, b.addr), cmp.Compare(min(a.line, 1), min(b.line, 1)))
+	})
 }

@@ -119,3 +119,18 @@ func FuzzKallsyms(f *testing.F) {
 		}
 	})
 }
+
+// Sequences may come in any order, and one may begin where another ends.
+func TestLineRows(t *testing.T) {
+	u := &unitLines{files: []string{"a.c"}, rows: []lineRow{
+		{addr: 0x20, line: 5}, {addr: 0x28, line: 6}, {addr: 0x28, line: 7}, {addr: 0x30},
+		{addr: 0x10, line: 1}, {addr: 0x20},
+	}}
+	u.sort()
+	lt := &lineTable{ranges: []unitRange{{0x10, 0x40, 0}}, rows: map[int]*unitLines{0: u}}
+	for addr, want := range map[uint64]int{0x0f: 0, 0x10: 1, 0x1f: 1, 0x20: 5, 0x28: 7, 0x2f: 7, 0x30: 0, 0x3f: 0, 0x40: 0} {
+		if file, line := lt.find(addr); line != want || (file == "a.c") != (want != 0) {
+			t.Errorf("%#x: got %s:%d, want line %d", addr, file, line, want)
+		}
+	}
+}

@@ -17,7 +17,17 @@ import (
 
 // tiny writes a small ELF file: a segment of code, .symtab, .dynsym with versions, a
 // build id, and what extra sections there are.
-func tiny(extra map[string][]byte) []byte {
+func tiny(extra map[string][]byte) []byte { return tinyWith(extra) }
+
+// tinySym is a further symbol of [tinyWith], called "first".
+type tinySym struct {
+	addr, size uint64
+	section    uint16
+}
+
+// tinyWith is [tiny] with more symbols, and the address of a section .plt among extra
+// being 0x1030.
+func tinyWith(extra map[string][]byte, more ...tinySym) []byte {
 	le := binary.LittleEndian
 	code := bytes.Repeat([]byte{0xc3}, 64)
 	strs := []byte("\x00first\x00second\x00third@@V1\x00_ZN2ns1fEi\x00")
@@ -27,6 +37,11 @@ func tiny(extra map[string][]byte) []byte {
 		return le.AppendUint64(le.AppendUint64(b, value), size)
 	}
 	syms := bytes.Join([][]byte{make([]byte, 24), sym(1, 0x12, 0x1000, 16), sym(7, 0x02, 0x1010, 0), sym(14, 0x1a, 0x1020, 8), sym(24, 0x12, 0x1028, 1<<40)}, nil)
+	for _, m := range more {
+		b := append(le.AppendUint32(nil, 1), 0x12, 0)
+		b = le.AppendUint64(le.AppendUint64(le.AppendUint16(b, m.section), m.addr), m.size)
+		syms = append(syms, b...)
+	}
 	def := le.AppendUint16(le.AppendUint16(le.AppendUint16(le.AppendUint16(nil, 1), 0), 2), 1)
 	def = le.AppendUint32(le.AppendUint32(le.AppendUint32(def, 0), 20), 0)
 	def = le.AppendUint32(le.AppendUint32(def, 1), 0)
@@ -44,7 +59,11 @@ func tiny(extra map[string][]byte) []byte {
 		{".note.gnu.build-id", 7, 0, 0, 0, note},
 	}
 	for name, data := range extra {
-		sections = append(sections, section{name: name, typ: 1, data: data})
+		s := section{name: name, typ: 1, data: data}
+		if name == ".plt" {
+			s.addr, s.flags = 0x1030, 6
+		}
+		sections = append(sections, s)
 	}
 	names := []byte{0}
 	b := make([]byte, 64+56)
@@ -125,6 +144,29 @@ func TestTiny(t *testing.T) {
 	}
 	if code, err := f.Code(got[1]); err != nil || len(code) != 16 {
 		t.Errorf("got %d bytes, %v of a function without size, want 16", len(code), err)
+	}
+}
+
+// Stubs, and functions of other files, are no functions of this one; functions may lie
+// within others.
+func TestNoFunctions(t *testing.T) {
+	b := tinyWith(map[string][]byte{".plt": make([]byte, 16)},
+		tinySym{0x1034, 4, 1}, // in .plt
+		tinySym{0x1018, 4, 0}, // undefined: where calls go through .plt, it has its address
+		tinySym{0x1004, 4, 1}, // within the function at 0x1000
+	)
+	f, err := reader(t, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fns, err := f.Lookup("first")
+	if err != nil || len(fns) != 2 || fns[0].Addr != 0x1000 || fns[1].Addr != 0x1004 {
+		t.Errorf("got %v, %v, want those at 0x1000 and 0x1004", fns, err)
+	}
+	for addr, want := range map[uint64]uint64{0x1003: 0x1000, 0x1004: 0x1004, 0x1007: 0x1004, 0x1008: 0x1000, 0x100f: 0x1000} {
+		if got, ok := f.Start(addr); !ok || got != want {
+			t.Errorf("%#x: got %#x, %v, want %#x", addr, got, ok, want)
+		}
 	}
 }
 

@@ -138,8 +138,8 @@ func (f *File) moduleText(ptr int) uint64 {
 	return f.relocated(s.Addr + at)
 }
 
-// relocated returns the addend of the relocation of the word at addr (Elf64_Rela), 0
-// where there is none.
+// relocated returns the addend of the relocation of the word at addr, which is what
+// the loader writes there; 0 where there is none.
 func (f *File) relocated(addr uint64) uint64 {
 	s := f.elf.Section(".rela.dyn")
 	if s == nil || f.elf.Class != elf.ELFCLASS64 {

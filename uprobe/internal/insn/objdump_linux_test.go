@@ -174,7 +174,7 @@ func compare(code []byte, addr uint64, want map[uint64]bool) error {
 	for off := range uint64(len(code)) {
 		_, begins := want[addr+off]
 		if err := insn.Boundary(code, off); (err == nil) != begins {
-			return fmt.Errorf("Boundary +%#x: got %v, want an instruction there: %v", off, err, begins)
+			return fmt.Errorf("boundary at +%#x: got %v, want %v (%w)", off, err == nil, begins, err)
 		}
 	}
 	return nil
