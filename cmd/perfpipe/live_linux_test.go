@@ -344,7 +344,16 @@ type manifestView struct {
 	} `json:"totals"`
 	Lost struct {
 		Total uint64 `json:"total"`
+		By    []struct {
+			Event  string `json:"event"`
+			Reason string `json:"reason"`
+			Count  uint64 `json:"count"`
+		} `json:"by"`
 	} `json:"lost"`
+	Files []struct {
+		Table string `json:"table"`
+		Rows  int    `json:"rows"`
+	} `json:"files"`
 }
 
 func readManifest(t *testing.T, dir string) manifestView {
