@@ -180,6 +180,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if n := src.StacksRetold(); n > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: more different call chains than are remembered: %s rows of _stacks are there more than once\n", o.Command, commas(uint64(n)))
 	}
+	if n := src.Pending(); n > 0 && !o.Quiet {
+		fmt.Fprintf(st.err, "perfpipe %s: %s whose return is recorded had not returned when the recording ended\n", o.Command, plural(int(n), "call"))
+	}
 	if res != nil {
 		closing(st.err, c, o, res, bytes)
 	}
