@@ -81,6 +81,11 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if err != nil {
 		return err
 	}
+	var sym *namer
+	if c.Stacks.Mode != "" {
+		sym = holdBinaries(c, plan)
+		defer func() { err = errors.Join(err, sym.Close()) }()
+	}
 	var child *command
 	released := false
 	if len(c.Target.Command) > 0 {
@@ -153,9 +158,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if c.Rotate.OnSignal {
 		run.Rotate.Signal = watch.usr2
 	}
-	if c.Stacks.Mode != "" {
-		sym := newSymbolizer()
-		defer func() { err = errors.Join(err, sym.Close()) }()
+	if sym != nil {
 		run.Symbolizer = sym
 	}
 	fillRun(&run, plan)

@@ -42,11 +42,21 @@ func jobChecks(here schemas) configs.Check {
 		Output: checkOutput,
 	}
 	if here == nil {
+		check.Event = func(pattern string) error {
+			if !uprobe.IsSpec(pattern) {
+				return nil
+			}
+			_, err := uprobe.Parse(pattern)
+			return err
+		}
 		return check
 	}
 	check.Event = func(pattern string) error {
-		if uprobe.IsSpec(pattern) || pattern == lifecycleEvent {
-			return nil // its binary is looked at with the target, when the capture is planned
+		if pattern == lifecycleEvent {
+			return nil
+		}
+		if uprobe.IsSpec(pattern) {
+			return checkProbe(pattern)
 		}
 		name, taken := strings.CutPrefix(pattern, "!")
 		if taken && strings.ContainsAny(name, "*?[") {
@@ -74,6 +84,26 @@ func jobChecks(here schemas) configs.Check {
 		return err
 	}
 	return check
+}
+
+// checkProbe returns why a probe could not be recorded here. A binary that is not
+// named is that of the target, which the capture looks at when it begins.
+func checkProbe(pattern string) (err error) {
+	s, err := uprobe.Parse(pattern)
+	if err != nil || s.Binary == "" {
+		return err
+	}
+	p, err := newProber(&configs.Capture{UnsafeUretprobe: true}, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	_, err = p.plan(configs.Event{}, pattern)
+	var ee *exitError
+	if errors.As(err, &ee) && ee.err != nil {
+		return ee.err
+	}
+	return err
 }
 
 // parseFilter returns what is wrong with a filter whatever event it is for.

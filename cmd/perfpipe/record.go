@@ -80,16 +80,16 @@ func checkChoices(c *configs.Capture) error {
 
 // recordFlags decodes perf record's flags into a capture.
 type recordFlags struct {
-	c                            *configs.Capture
-	compress, format             string
-	clock                        string
-	frequency                    string
-	delayMS                      int
+	c                *configs.Capture
+	compress, format string
+	clock            string
+	frequency        string
+	delayMS          int
 	// exec is the -x before the events that follow.
 	exec                          string
 	chain, kernelChain, userChain bool
-	ignoredR, ignoredF, noBuffer bool
-	warnings                     []string
+	ignoredR, ignoredF, noBuffer  bool
+	warnings                      []string
 }
 
 func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
