@@ -43,11 +43,12 @@ func jobChecks(here schemas) configs.Check {
 		Output: checkOutput,
 	}
 	if here == nil {
+		check.Event = checkSpec
 		return check
 	}
 	check.Event = func(pattern string) error {
 		if uprobe.IsSpec(pattern) || pattern == lifecycleEvent {
-			return nil // its binary is looked at with the job's target, by Probe
+			return checkSpec(pattern) // its binary is looked at with the job's target, by Probe
 		}
 		name, taken := strings.CutPrefix(pattern, "!")
 		if taken && strings.ContainsAny(name, "*?[") {
@@ -68,13 +69,21 @@ func jobChecks(here schemas) configs.Check {
 		return err
 	}
 	check.Probe = func(job *configs.Capture, e configs.Event) error {
-		e.Filter = ""
-		if !targetLives(job) {
-			return nil
+		if _, err := uprobe.ParseIn(e.Binary, e.Select[0]); err != nil || !targetLives(job) {
+			return nil // the fault was told, or nothing can be told yet
 		}
 		return planOne(here, job, e)
 	}
 	return check
+}
+
+// checkSpec returns what is wrong with the words of a probe, nil for other events.
+func checkSpec(pattern string) error {
+	if !uprobe.IsSpec(pattern) {
+		return nil
+	}
+	_, err := uprobe.Parse(pattern)
+	return err
 }
 
 // known reports whether this machine has every event and probe that e selects.
