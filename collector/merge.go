@@ -43,7 +43,8 @@ func sharedTable(name string, schemas []*perfpipe.Schema, meta []map[string]stri
 
 // union gathers the columns of several events. Fields of the same name and type share
 // a column, integers of different ones share the smallest that holds both; what
-// cannot be shared is called <event>_<field>.
+// cannot be shared is called <event>_<field>, or <field>_<type> where the events are
+// the sites of one probe.
 type union struct {
 	o      Options
 	defs   []perfpipe.ColumnDef
@@ -59,7 +60,11 @@ func newUnion(o Options) *union {
 
 // place finds the column for d, a column of s, or makes it.
 func (u *union) place(s *perfpipe.Schema, d perfpipe.ColumnDef, mine map[int]bool) int {
-	names := []string{d.Name, s.Name + "_" + d.Name, s.System + "_" + s.Name + "_" + d.Name}
+	event := identifier(s.Name)
+	names := []string{d.Name, event + "_" + d.Name, s.System + "_" + event + "_" + d.Name}
+	if !u.named {
+		names[1] = d.Name + "_" + d.Type.String() // the event is the same
+	}
 	for _, n := range names {
 		at, ok := u.byName[n]
 		if !ok {
@@ -79,6 +84,17 @@ func (u *union) place(s *perfpipe.Schema, d perfpipe.ColumnDef, mine map[int]boo
 		taken[n] = true
 	}
 	return u.append(free(taken, names[2]), d)
+}
+
+// identifier is the name of an event as a part of a column's: those of probes hold
+// colons, brackets and blanks, which make a column that has to be quoted everywhere.
+func identifier(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
+			return c
+		}
+		return '_'
+	}, name)
 }
 
 func (u *union) append(name string, d perfpipe.ColumnDef) int {

@@ -47,18 +47,36 @@ func (s *Source) disableCounts() error {
 	return errors.Join(errs...)
 }
 
-// countReturns reports the entries of functions whose returns were not seen.
-func (s *Source) countReturns() {
-	balance := make(map[int]int64)
+// balanceReturns notes, as soon as the counts are off, how many entries of each event
+// had no return, and how many calls are still under way.
+func (s *Source) balanceReturns() {
+	s.unseen = make(map[int]int64)
+	missing := false
 	for _, c := range s.counts {
 		// A count that cannot be read is of an event that is gone with its task.
 		if n, err := sys.ReadCount(c.fd); err == nil {
-			balance[c.of] += int64(c.sign) * int64(n)
+			s.unseen[c.of] += int64(c.sign) * int64(n)
 		}
 	}
+	for _, n := range s.unseen {
+		missing = missing || n > 0
+	}
+	if missing {
+		s.pending = pendingReturns()
+	}
+}
+
+// Pending returns how many calls of functions whose returns are recorded were still
+// under way when the recording ended. They are no loss. It is asked after the last Read.
+func (s *Source) Pending() uint64 { return s.underWay }
+
+// countReturns reports the entries of functions whose returns were not seen.
+func (s *Source) countReturns() {
+	lost, underWay := settle(s.unseen, s.pending)
+	s.underWay = underWay
 	for ev, sc := range s.schemas {
-		if n := balance[ev]; n > 0 {
-			s.visit.Lost(perfpipe.Loss{Event: sc.Event(), CPU: -1, Count: uint64(n), Reason: perfpipe.LostReturn})
+		if n := lost[ev]; n > 0 {
+			s.visit.Lost(perfpipe.Loss{Event: sc.Event(), CPU: -1, Count: n, Reason: perfpipe.LostReturn})
 		}
 	}
 }

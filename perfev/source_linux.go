@@ -71,6 +71,10 @@ type Source struct {
 	backlog            bool // the last round left something behind
 	lostRead           int64
 	fillMax            float64
+	// unseen are entries less returns by event, pending the calls under way, both as
+	// the counts were turned off; underWay is what of pending explains unseen.
+	unseen            map[int]int64
+	pending, underWay uint64
 	// sideLost counts the task records that found no room.
 	sideLost uint64
 	// exact is false where the kernel lacks PERF_FORMAT_LOST (before 6.0).
@@ -444,6 +448,9 @@ func (s *Source) disable() error {
 		}
 	}
 	s.stopped = true
+	if len(s.counts) > 0 {
+		s.balanceReturns()
+	}
 	return errors.Join(errs...)
 }
 

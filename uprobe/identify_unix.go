@@ -19,5 +19,6 @@ func identify(path string) (fileID, bool) {
 	if !ok {
 		return fileID{}, false
 	}
+	//nolint:unconvert // Dev and Ino are of other widths on other systems
 	return fileID{uint64(st.Dev), uint64(st.Ino)}, true
 }

@@ -137,7 +137,7 @@ func (r *Resolver) planFunctions(p *Probe, b *binary) error {
 	for i := range funcs {
 		list, err := r.sites(p, b, &funcs[i])
 		if err != nil && len(funcs) > 1 {
-			skipped = append(skipped, fmt.Sprintf("%s: %v", funcs[i].Name, err))
+			skipped = append(skipped, naming(display(&funcs[i]), err))
 			continue
 		}
 		if err != nil {
@@ -164,6 +164,14 @@ func (r *Resolver) planFunctions(p *Probe, b *binary) error {
 	}
 	p.Variants = variants(sites, bufs)
 	return nil
+}
+
+// naming is an error's text, which is to name the function.
+func naming(fn string, err error) string {
+	if text := err.Error(); strings.Contains(text, fn) {
+		return text
+	}
+	return fmt.Sprintf("%s: %v", fn, err)
 }
 
 // columnOf is the name that an argument without one of its own gets, for the
@@ -358,7 +366,7 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 			return nil, r.noSites(b, fn, goFunc, err)
 		}
 		if n := len(scan.TailCalls); n > 0 {
-			p.warn("%s leaves by jumping to another function in %d places: those returns are not seen", fn.Name, n)
+			p.warn("%s leaves by jumping to another function in %d places: those returns are not seen", display(fn), n)
 		}
 		offsets = scan.Returns
 	case s.Kind == Return:
@@ -368,10 +376,10 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 		offsets = []uint64{0}
 	case offset != 0:
 		if offset >= fn.Size && fn.Size > 0 {
-			return nil, fmt.Errorf("offset 0x%x lies behind the end of %s, which has 0x%x bytes", offset, fn.Name, fn.Size)
+			return nil, fmt.Errorf("offset 0x%x lies behind the end of %s, which has 0x%x bytes", offset, display(fn), fn.Size)
 		}
 		if err := insn.Boundary(code, offset); err != nil {
-			return nil, fmt.Errorf("%s+0x%x: %w; a probe within an instruction crashes the target", fn.Name, offset, err)
+			return nil, fmt.Errorf("%s+0x%x: %w; a probe within an instruction crashes the target", display(fn), offset, err)
 		}
 		offsets = []uint64{offset}
 	case goFunc:
@@ -384,7 +392,7 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 	}
 	for _, off := range offsets {
 		if err := insn.Probeable(code, off); err != nil {
-			return nil, fmt.Errorf("%s: %w; name another place as %s+OFFSET", fn.Name, err, fn.Name)
+			return nil, fmt.Errorf("%s: %w; name another place as %s+OFFSET", display(fn), err, display(fn))
 		}
 	}
 	list, err := r.arguments(p, b, fn, goFunc, offset != 0)
@@ -402,7 +410,7 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 	for _, addr := range addrs {
 		at, ok := b.FileOffset(addr)
 		if !ok {
-			return nil, fmt.Errorf("%s+0x%x is in no part of %s that is loaded", fn.Name, addr-fn.Addr, b.name)
+			return nil, fmt.Errorf("%s+0x%x is in no part of %s that is loaded", display(fn), addr-fn.Addr, b.name)
 		}
 		sites = append(sites, Site{Func: display(fn), Offset: at, args: list})
 	}
@@ -445,20 +453,20 @@ func display(fn *symbols.Func) string {
 // noSites says why a function's returns cannot be probed where they are.
 func (r *Resolver) noSites(b *binary, fn *symbols.Func, goFunc bool, err error) error {
 	if goFunc {
-		return fmt.Errorf("returns of %s: %w", fn.Name, err)
+		return fmt.Errorf("returns of %s: %w", display(fn), err)
 	}
 	mend := "--ret-mode=trampoline probes them in another way"
 	if b.HasExceptTable() {
 		mend += ", which aborts the program where a C++ exception passes"
 	}
-	return fmt.Errorf("returns of %s: %w; %s", fn.Name, err, mend)
+	return fmt.Errorf("returns of %s: %w; %s", display(fn), err, mend)
 }
 
 // arguments says how the arguments of a probe are fetched in one function.
 func (r *Resolver) arguments(p *Probe, b *binary, fn *symbols.Func, goFunc, inside bool) ([]fetch.Arg, error) {
 	s := p.Spec
 	f := args.Function{
-		Name: fn.Name, PC: fn.Addr, Go: goFunc, Clone: fn.Clone, Inside: inside && s.Kind == Entry,
+		Name: display(fn), PC: fn.Addr, Go: goFunc, Clone: fn.Clone, Inside: inside && s.Kind == Entry,
 		Return: s.Kind == Return, Sites: s.Kind == Return && p.Mode == RetSites,
 	}
 	want := wants(s.Args)
@@ -488,11 +496,10 @@ func (r *Resolver) arguments(p *Probe, b *binary, fn *symbols.Func, goFunc, insi
 
 // implied is what a return probe takes that names nothing: the value, where there is one.
 func (r *Resolver) implied(b *binary, f args.Function) []args.Want {
-	_, ret, err := args.Params(b.debug(), f)
-	switch {
-	case err != nil:
+	switch some, known := args.Returns(b.debug(), f); {
+	case !known:
 		return []args.Want{{Base: "ret", Type: "s64"}}
-	case ret == nil:
+	case !some:
 		return nil
 	}
 	return []args.Want{{Base: "ret"}}

@@ -10,10 +10,10 @@ import (
 )
 
 // goProgram builds a Go program for Linux on amd64, which every system's Go can.
-func goProgram(t *testing.T, source string, flags ...string) string {
+func goProgram(t *testing.T, flags ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"main.go": source, "go.mod": "module target\n\ngo 1.26\n"} {
+	for name, text := range map[string]string{"main.go": goSource, "go.mod": "module target\n\ngo 1.26\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func names(p *Probe) []string {
 }
 
 func TestPlanGo(t *testing.T) {
-	bin := goProgram(t, goSource)
+	bin := goProgram(t)
 	p, err := plan(t, Options{}, "uprobe:"+bin+":main.work(n, s)")
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestPlanGo(t *testing.T) {
 }
 
 func TestPlanStrippedGo(t *testing.T) {
-	bin := goProgram(t, goSource, "-ldflags=-s -w")
+	bin := goProgram(t, "-ldflags=-s -w")
 	p, err := plan(t, Options{}, "uprobe:"+bin+":main.work(arg0:s64, arg1:u64)")
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestPlanStrippedGo(t *testing.T) {
 
 // An entry probe of Go stands behind the check of the stack.
 func TestPlanGoBehindStackCheck(t *testing.T) {
-	bin := goProgram(t, goSource)
+	bin := goProgram(t)
 	p, err := plan(t, Options{}, "uprobe:"+bin+":main.main")
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestPlanGoBehindStackCheck(t *testing.T) {
 }
 
 func TestPlanErrors(t *testing.T) {
-	bin := goProgram(t, goSource)
+	bin := goProgram(t)
 	text := filepath.Join(t.TempDir(), "text")
 	if err := os.WriteFile(text, []byte("no program"), 0o600); err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestPlanErrors(t *testing.T) {
 		{"uprobe:" + text + ":f", "ELF"},
 		{"uprobe:" + text + "x:f", "no such file"},
 		{"uprobe::f", "no binary is named"},
-		{"uprobe:no-such-command-here:f", "neither a command"},
+		{"uprobe:no-such-command-here:f", "no folder of PATH has a command no-such-command-here; find library"},
 		{"usdt:" + bin + ":p:n", "no static probes"},
 	}
 	for _, tt := range tests {

@@ -81,6 +81,11 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if err != nil {
 		return err
 	}
+	var sym *namer
+	if c.Stacks.Mode != "" {
+		sym = holdBinaries(c, plan)
+		defer func() { err = errors.Join(err, sym.Close()) }()
+	}
 	var child *command
 	released := false
 	if len(c.Target.Command) > 0 {
@@ -153,9 +158,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if c.Rotate.OnSignal {
 		run.Rotate.Signal = watch.usr2
 	}
-	if c.Stacks.Mode != "" {
-		sym := newSymbolizer()
-		defer func() { err = errors.Join(err, sym.Close()) }()
+	if sym != nil {
 		run.Symbolizer = sym
 	}
 	fillRun(&run, plan)
@@ -176,6 +179,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	}
 	if n := src.StacksRetold(); n > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: more different call chains than are remembered: %s rows of _stacks are there more than once\n", o.Command, commas(uint64(n)))
+	}
+	if n := src.Pending(); n > 0 && !o.Quiet {
+		fmt.Fprintf(st.err, "perfpipe %s: %s whose return is recorded had not returned when the recording ended\n", o.Command, plural(int(n), "call"))
 	}
 	if res != nil {
 		closing(st.err, c, o, res, bytes)

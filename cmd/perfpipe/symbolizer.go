@@ -1,8 +1,11 @@
 package main
 
 import (
+	"os/exec"
+
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/collector"
+	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/uprobe/symbolize"
 )
 
@@ -14,7 +17,23 @@ var (
 	_ collector.Loader     = namer{}
 )
 
-func newSymbolizer() namer { return namer{symbolize.New(symbolize.Options{Lines: true})} }
+// holdBinaries returns a namer that has the binaries of the probes and of the command
+// open already: those may be deleted, and their processes gone, before a first frame
+// of them is read.
+func holdBinaries(c *configs.Capture, plan []*planned) *namer {
+	n := &namer{symbolize.New(symbolize.Options{Lines: true})}
+	for _, p := range plan {
+		if p.probe != nil {
+			n.Hold(p.probe.Path)
+		}
+	}
+	if len(c.Target.Command) > 0 {
+		if path, err := exec.LookPath(c.Target.Command[0]); err == nil {
+			n.Hold(path)
+		}
+	}
+	return n
+}
 
 // Symbolize implements [collector.Symbolizer].
 func (n namer) Symbolize(f perfpipe.Frame) (symbol string, offset uint64, file string, line int, ok bool) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,7 +188,16 @@ func (t *FS) removeGroup(name string) error {
 		}
 		time.Sleep(pause)
 	}
+	if errors.Is(err, fs.ErrPermission) && !t.hasGroup(name) {
+		return nil // who may not remove it could not make it
+	}
 	return fmt.Errorf("remove probes of group %s: %w", name, err)
+}
+
+// hasGroup reports whether the kernel may have events of the group.
+func (t *FS) hasGroup(name string) bool {
+	_, err := os.Stat(filepath.Join(t.Path(), "events", name))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // SweepGroups removes the probes of perfpipe processes that are gone, and returns

@@ -56,6 +56,9 @@ func (s *Symbolizer) openImage(f perfpipe.Frame) *image {
 		}
 		return s.keep(file, nil)
 	}
+	if img := s.held(f); img != nil {
+		return img
+	}
 	for _, c := range s.candidates(f) {
 		st, err := os.Stat(filepath.Join(c.o.Root, c.path))
 		if err == nil {
@@ -72,6 +75,40 @@ func (s *Symbolizer) openImage(f perfpipe.Frame) *image {
 			continue
 		}
 		return s.keep(file, st)
+	}
+	return nil
+}
+
+// Hold opens the file at path now, as Load does, for frames that may only be seen
+// after it was deleted. They are told by their build id, so a file without one is
+// not held. A file that cannot be opened is left alone.
+func (s *Symbolizer) Hold(path string) {
+	st, err := os.Stat(path)
+	if err != nil || s.known(st) != nil {
+		return
+	}
+	o := s.o.Symbols
+	o.Root = ""
+	file, err := symbols.Open(path, o)
+	if err != nil {
+		return
+	}
+	if file.BuildID() == "" {
+		_ = file.Close() // only read from
+		return
+	}
+	s.keep(file, st)
+}
+
+// held returns an open image with the build id of f.
+func (s *Symbolizer) held(f perfpipe.Frame) *image {
+	if f.BuildID == "" {
+		return nil
+	}
+	for _, img := range s.images {
+		if img.file.BuildID() == f.BuildID {
+			return img
+		}
 	}
 	return nil
 }

@@ -134,6 +134,32 @@ func TestFileGone(t *testing.T) {
 	}
 }
 
+// A file that is held is found by its build id, wherever the process saw it.
+func TestHold(t *testing.T) {
+	dir := t.TempDir()
+	path, frames := program(t, dir)
+	s := newSymbolizer(t, Options{Lines: true})
+	s.Hold(filepath.Join(dir, "nothing"))
+	s.Hold(path)
+	s.Hold(path)
+	if len(s.images) != 1 {
+		t.Errorf("got %d open files, want 1", len(s.images))
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range frames {
+		f.File = "/elsewhere (deleted)"
+		frames[name] = f
+	}
+	checkFrames(t, s, frames)
+	f := frames["main"]
+	f.BuildID = "00" + f.BuildID[2:]
+	if got, ok := s.Symbolize(f); ok {
+		t.Errorf("got %+v for another build", got)
+	}
+}
+
 func TestFileOfAnotherBuild(t *testing.T) {
 	_, frames := program(t, t.TempDir())
 	f := frames["main"]

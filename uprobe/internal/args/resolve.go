@@ -87,6 +87,16 @@ func Params(d *dwarf.Data, fn Function) (list []Param, ret *Param, err error) {
 	return list, &all, nil
 }
 
+// Returns reports whether a function returns something, and whether that is known: it
+// is of clones as well, whose parameters are not.
+func Returns(d *dwarf.Data, fn Function) (some, known bool) {
+	r, err := newResolver(d, fn)
+	if err != nil || r.sig == nil {
+		return false, false
+	}
+	return len(r.results) > 0, true
+}
+
 func (r *resolver) param(v value) Param {
 	p := Param{Name: v.name, CType: v.t.text}
 	got, err := r.fetch(v, Want{})
