@@ -36,6 +36,14 @@ func knownJobKey(name string) bool {
 type jobNodes struct {
 	name, events *yaml.Node
 	filters      []filterNode
+	probes       []probeNode
+}
+
+// probeNode is a probe to look for once the whole job, with its target, is known.
+type probeNode struct {
+	node *yaml.Node
+	// event has that probe alone, and its binary.
+	event Event
 }
 
 // filterNode is a filter to check once the whole job is known.
@@ -104,6 +112,13 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 			d.fail(at.events, "every event is taken away and none is named")
 		}
 	}
+	if d.check.Probe != nil {
+		for _, p := range at.probes {
+			if err := d.check.Probe(c, p.event); err != nil {
+				d.fail(p.node, "%v", err)
+			}
+		}
+	}
 	for _, f := range at.filters {
 		d.filter(f, c)
 	}
@@ -130,6 +145,7 @@ func (d *decoder) events(n *yaml.Node, c *Capture, at *jobNodes) {
 		if e.Kind != yaml.MappingNode {
 			if ev.Select = d.selection(e, "event", ""); ev.Select != nil {
 				c.Events = append(c.Events, ev)
+				at.addProbes(e, ev.Select, "")
 			}
 			return
 		}
@@ -149,12 +165,25 @@ func (d *decoder) events(n *yaml.Node, c *Capture, at *jobNodes) {
 			}
 			return
 		}
-		d.each(named, "event", func(s *yaml.Node) { ev.Select = append(ev.Select, d.selection(s, "event", ev.Binary)...) })
+		d.each(named, "event", func(s *yaml.Node) {
+			words := d.selection(s, "event", ev.Binary)
+			ev.Select = append(ev.Select, words...)
+			at.addProbes(s, words, ev.Binary)
+		})
 		if filter != nil {
 			at.filters = append(at.filters, filterNode{filter, ev})
 		}
 		c.Events = append(c.Events, ev)
 	})
+}
+
+// addProbes takes those of the words that are probes, to be looked for later.
+func (at *jobNodes) addProbes(n *yaml.Node, words []string, binary string) {
+	for _, w := range words {
+		if !strings.HasPrefix(w, "!") && (binary != "" || IsProbe(w)) {
+			at.probes = append(at.probes, probeNode{n, Event{Select: []string{w}, Binary: binary}})
+		}
+	}
 }
 
 // selection decodes names, globs and probes, which commas may separate as on the

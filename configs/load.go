@@ -26,6 +26,8 @@ type Check struct {
 	// included. Functions beside a binary come as the probe that they stand for:
 	// "uretprobe:BINARY:func".
 	Event func(pattern string) error
+	// Probe returns why the one probe that e selects cannot be had for the job.
+	Probe func(job *Capture, e Event) error
 	// Filter returns what is wrong with the filter of an entry of the job's events.
 	// An error that has a method Position() int, or wraps one that has, names the
 	// byte of the filter, and the fault gets that byte's line and column.

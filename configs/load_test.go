@@ -325,3 +325,22 @@ job.yaml:5:7: ring: a ring of 5G for each processor: at most 1G is possible`},
 		})
 	}
 }
+
+// A probe is looked for once the whole job is known, as its binary is the target's.
+func TestProbesAreCheckedWithTheTarget(t *testing.T) {
+	check := Check{Probe: func(job *Capture, e Event) error {
+		if len(e.Select) != 1 || len(job.Target.PIDs) != 1 {
+			return fmt.Errorf("got %v of a job with the processes %v", e.Select, job.Target.PIDs)
+		}
+		if strings.Contains(e.Select[0], "bad") {
+			return fmt.Errorf("no %s in %s of %d", e.Select[0], e.Binary, job.Target.PIDs[0])
+		}
+		return nil
+	}}
+	text := "events:\n- a:b\n- 'uprobe:x:good,uprobe:x:bad'\n- {event: [good, 'bad%return'], binary: y}\n- '!uprobe:x:bad'\ntarget: {pids: [7]}"
+	_, err := Load("job.yaml", []byte(text), check)
+	want := "job.yaml:3:3: no uprobe:x:bad in  of 7\njob.yaml:4:18: no bad%return in y of 7"
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -42,21 +43,12 @@ func jobChecks(here schemas) configs.Check {
 		Output: checkOutput,
 	}
 	if here == nil {
-		check.Event = func(pattern string) error {
-			if !uprobe.IsSpec(pattern) {
-				return nil
-			}
-			_, err := uprobe.Parse(pattern)
-			return err
-		}
+		check.Event = checkSpec
 		return check
 	}
 	check.Event = func(pattern string) error {
-		if pattern == lifecycleEvent {
-			return nil
-		}
-		if uprobe.IsSpec(pattern) {
-			return checkProbe(pattern)
+		if uprobe.IsSpec(pattern) || pattern == lifecycleEvent {
+			return checkSpec(pattern) // its binary is looked at with the job's target, by Probe
 		}
 		name, taken := strings.CutPrefix(pattern, "!")
 		if taken && strings.ContainsAny(name, "*?[") {
@@ -66,44 +58,77 @@ func jobChecks(here schemas) configs.Check {
 		return err
 	}
 	check.Filter = func(job *configs.Capture, e configs.Event) error {
-		if _, err := here.Select(e.Select, job.Exclude); err != nil {
+		if !known(here, job, e) {
 			return parseFilter(job, e.Filter) // the event's own fault was told
 		}
-		one := *job
-		one.Events = []configs.Event{e}
-		probes, err := newProber(job, nil)
-		if err != nil {
-			return err
-		}
-		_, err = makePlan(&one, here, probes, kernelFeatures())
-		err = errors.Join(err, probes.close())
+		err := planOne(here, job, e)
 		var fe *filters.Error
 		if errors.As(err, &fe) {
 			return &filterFault{text: err.Error(), pos: fe.Pos}
 		}
 		return err
 	}
+	check.Probe = func(job *configs.Capture, e configs.Event) error {
+		if _, err := uprobe.ParseIn(e.Binary, e.Select[0]); err != nil || !targetLives(job) {
+			return nil // the fault was told, or nothing can be told yet
+		}
+		return planOne(here, job, e)
+	}
 	return check
 }
 
-// checkProbe returns why a probe could not be recorded here. A binary that is not
-// named is that of the target, which the capture looks at when it begins.
-func checkProbe(pattern string) (err error) {
-	s, err := uprobe.Parse(pattern)
-	if err != nil || s.Binary == "" {
-		return err
+// checkSpec returns what is wrong with the words of a probe, nil for other events.
+func checkSpec(pattern string) error {
+	if !uprobe.IsSpec(pattern) {
+		return nil
 	}
-	p, err := newProber(&configs.Capture{UnsafeUretprobe: true}, nil)
+	_, err := uprobe.Parse(pattern)
+	return err
+}
+
+// known reports whether this machine has every event and probe that e selects.
+func known(here schemas, job *configs.Capture, e configs.Event) bool {
+	var events []string
+	for _, w := range e.Select {
+		if w == lifecycleEvent || strings.HasPrefix(w, "!") {
+			continue
+		}
+		if !isProbe(e, w) {
+			events = append(events, w)
+			continue
+		}
+		if !targetLives(job) || planOne(here, job, configs.Event{Select: []string{w}, Binary: e.Binary}) != nil {
+			return false
+		}
+	}
+	if len(events) == 0 {
+		return true
+	}
+	_, err := here.Select(events, job.Exclude)
+	return err == nil
+}
+
+// targetLives reports whether the processes of the job, in whose mount namespace its
+// binaries are looked for, are there now: a job may be written for later ones.
+func targetLives(job *configs.Capture) bool {
+	for _, id := range slices.Concat(job.Target.PIDs, job.Target.TIDs) {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", id)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// planOne returns why one entry of the job's events cannot be planned here.
+func planOne(here schemas, job *configs.Capture, e configs.Event) error {
+	one := *job
+	one.Events = []configs.Event{e}
+	probes, err := newProber(job, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	_, err = p.plan(configs.Event{}, pattern)
-	var ee *exitError
-	if errors.As(err, &ee) && ee.err != nil {
-		return ee.err
-	}
-	return err
+	_, err = makePlan(&one, here, probes, kernelFeatures())
+	return errors.Join(err, probes.close())
 }
 
 // parseFilter returns what is wrong with a filter whatever event it is for.

@@ -5,12 +5,15 @@ import (
 	"debug/dwarf"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -96,7 +99,11 @@ func (f *File) tryDebug(name string, check func(*File) error) *File {
 	o.Machine = f.elf.Machine
 	d, err := Open(name, o)
 	if err != nil {
-		f.debugNote = append(f.debugNote, strings.TrimPrefix(err.Error(), "open "))
+		if errors.Is(err, fs.ErrNotExist) {
+			f.debugMissing = append(f.debugMissing, name)
+		} else {
+			f.debugNote = append(f.debugNote, strings.TrimPrefix(err.Error(), "open "))
+		}
 		return nil
 	}
 	if err := check(d); err != nil {
@@ -216,10 +223,23 @@ func (f *File) lookedFor() string {
 		return "the file has none, and separate debug files are turned off"
 	case f.debug != nil:
 		return f.debug.path + " has none either"
-	case len(f.debugNote) > 0:
-		return "the file has none; looked for " + strings.Join(f.debugNote, "; ") + "; install the package's debug symbols"
+	case f.searched() != "":
+		return "the file has none; looked for " + f.searched() + "; install the package's debug symbols"
 	}
 	return "the file has none, and neither a build id nor a .gnu_debuglink that says where it is; compile it with -g"
+}
+
+// searched lists the places of the debug file: what is wrong with those that are
+// there, and of the others the first, which goes by build id where there is one.
+func (f *File) searched() string {
+	list := slices.Clone(f.debugNote)
+	switch n := len(f.debugMissing); {
+	case n == 1:
+		list = append(list, f.debugMissing[0])
+	case n > 1:
+		list = append(list, fmt.Sprintf("%s and %d other names", f.debugMissing[0], n-1))
+	}
+	return strings.Join(list, "; ")
 }
 
 // exists reports whether a regular file is at name below root.

@@ -16,8 +16,8 @@ func (f *File) unknown(name string) *UnknownFunctionError {
 		e.Note = "the file is stripped"
 		if f.o.NoDebug {
 			e.Note += ", and debug files are turned off"
-		} else if len(f.debugNote) > 0 {
-			e.Note += ", and its debug file was not found (" + strings.Join(f.debugNote, "; ") + ")"
+		} else if at := f.searched(); at != "" {
+			e.Note += ", and its debug file was not found (" + at + ")"
 		}
 	}
 	if len(f.loadNote) > 0 {
@@ -38,7 +38,7 @@ func (f *File) nearest(name string) []string {
 		name string
 		cost int
 	}
-	limit := max(1, len(want)/3)
+	limit := (len(want) + 2) / 3 // two neighbours that are swapped cost two
 	best := make(map[string]int)
 	var row []int
 	f.each(func(t *table, i int, s sym) bool {

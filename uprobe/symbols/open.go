@@ -62,10 +62,12 @@ type File struct {
 
 	debug     *File // the separate debug file
 	debugDone bool
-	debugNote []string // what was looked for
-	dwarf     *dwarf.Data
-	dwarfErr  error
-	dwarfDone bool
+	debugNote []string // what was looked for and is no debug file of this one
+	// debugMissing are the names that were looked for and are not there.
+	debugMissing []string
+	dwarf        *dwarf.Data
+	dwarfErr     error
+	dwarfDone    bool
 
 	goVersion     string
 	goVersionDone bool
