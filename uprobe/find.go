@@ -84,11 +84,10 @@ func (r *Resolver) find(name string) (string, error) {
 	if err == nil {
 		return path, nil
 	}
-	path, lerr := symbols.FindLibrary(name, r.symbolOptions())
-	if lerr == nil {
+	if path, err = symbols.FindLibrary(name, r.symbolOptions()); err == nil {
 		return path, nil
 	}
-	return "", fmt.Errorf("find %s: it is neither a command (%w) nor a library (%w); a path says it plainly", name, err, lerr)
+	return "", fmt.Errorf("no folder of PATH has a command %s; %w; give a path", name, err)
 }
 
 // mapped returns the path of the file of that name, or of that library, which the

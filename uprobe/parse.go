@@ -167,6 +167,9 @@ func (p *parser) function() error {
 	if !quoted {
 		// The argument list is the last group of parentheses, where it reads as one:
 		// ns::f(int) is a signature, ns::f(x) has an argument.
+		if at, ok := unclosed(rest); ok {
+			return p.fail(p.at+at, "a parenthesis that does not close")
+		}
 		open := lastGroup(rest)
 		if open >= 0 {
 			args, err := p.arguments(p.at+open+1, len(p.text)-1)
@@ -244,7 +247,28 @@ func (p *parser) suffixes(name string, at int) (string, error) {
 		return "", p.fail(at+i+1, "%q is no offset", name[i+1:])
 	}
 	s.Offset = off
-	return name[:i], nil
+	name = name[:i]
+	if strings.HasSuffix(name, "%return") {
+		s.Kind = Return // which has no offset
+	}
+	return name, nil
+}
+
+// unclosed returns where the first parenthesis is that nothing closes.
+func unclosed(text string) (at int, ok bool) {
+	var open []int
+	for i := range len(text) {
+		switch {
+		case text[i] == '(':
+			open = append(open, i)
+		case text[i] == ')' && len(open) > 0:
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) == 0 {
+		return 0, false
+	}
+	return open[0], true
 }
 
 // lastGroup returns where the group of parentheses that ends text begins, -1 without one.

@@ -113,6 +113,9 @@ func (p *parser) value(a *Arg, from, to int) error {
 		a.Base = "*"
 		return nil
 	}
+	if from < to && p.text[from] == '(' {
+		return p.fail(from, "no parentheses: (*p)->id is p[0]->id")
+	}
 	at := from
 	if at < to && p.text[at] == '%' {
 		at++

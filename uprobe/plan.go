@@ -137,7 +137,7 @@ func (r *Resolver) planFunctions(p *Probe, b *binary) error {
 	for i := range funcs {
 		list, err := r.sites(p, b, &funcs[i])
 		if err != nil && len(funcs) > 1 {
-			skipped = append(skipped, fmt.Sprintf("%s: %v", display(&funcs[i]), err))
+			skipped = append(skipped, naming(display(&funcs[i]), err))
 			continue
 		}
 		if err != nil {
@@ -164,6 +164,14 @@ func (r *Resolver) planFunctions(p *Probe, b *binary) error {
 	}
 	p.Variants = variants(sites, bufs)
 	return nil
+}
+
+// naming is an error's text, which is to name the function.
+func naming(fn string, err error) string {
+	if text := err.Error(); strings.Contains(text, fn) {
+		return text
+	}
+	return fmt.Sprintf("%s: %v", fn, err)
 }
 
 // columnOf is the name that an argument without one of its own gets, for the

@@ -160,7 +160,7 @@ func TestPlanErrors(t *testing.T) {
 		{"uprobe:" + text + ":f", "ELF"},
 		{"uprobe:" + text + "x:f", "no such file"},
 		{"uprobe::f", "no binary is named"},
-		{"uprobe:no-such-command-here:f", "neither a command"},
+		{"uprobe:no-such-command-here:f", "no folder of PATH has a command no-such-command-here; find library"},
 		{"usdt:" + bin + ":p:n", "no static probes"},
 	}
 	for _, tt := range tests {

@@ -27,6 +27,7 @@ var (
 	capSysPtrace     = capability{19, "CAP_SYS_PTRACE"}
 	capSysAdmin      = capability{21, "CAP_SYS_ADMIN"}
 	capSysResource   = capability{24, "CAP_SYS_RESOURCE"}
+	capSyslog        = capability{34, "CAP_SYSLOG"}
 	capPerfmon       = capability{38, "CAP_PERFMON"}
 	capBPF           = capability{39, "CAP_BPF"}
 )
@@ -68,6 +69,11 @@ func inspectFiles(root fs.FS, uid int) []finding {
 	m.pmus()
 	m.limits()
 	m.btf()
+	m.userProbes()
+	m.ptrace()
+	m.chains()
+	m.kernelNames()
+	m.cgroups()
 	return m.found
 }
 
@@ -164,7 +170,7 @@ func (m *machine) container() {
 
 func (m *machine) capabilities() {
 	var have []string
-	for _, c := range []capability{capPerfmon, capSysAdmin, capBPF, capDACReadSearch, capDACOverride, capIPCLock, capSysPtrace, capSysResource} {
+	for _, c := range []capability{capPerfmon, capSysAdmin, capBPF, capDACReadSearch, capDACOverride, capIPCLock, capSysPtrace, capSysResource, capSyslog} {
 		if m.has(c) {
 			have = append(have, c.name)
 		}
@@ -212,10 +218,13 @@ func (m *machine) lockdown() {
 	}
 }
 
+// tracingDirs are where tracefs may be mounted.
+var tracingDirs = [...]string{"sys/kernel/tracing", "sys/kernel/debug/tracing"}
+
 func (m *machine) tracefs() {
 	const mount = "sudo mount -t tracefs nodev /sys/kernel/tracing"
 	var refused string
-	for _, dir := range []string{"sys/kernel/tracing", "sys/kernel/debug/tracing"} {
+	for _, dir := range tracingDirs {
 		fi, err := fs.Stat(m.root, dir)
 		if err != nil {
 			if errors.Is(err, fs.ErrPermission) && refused == "" {

@@ -19,7 +19,7 @@ func fakeRoot() fstest.MapFS {
 		"proc/self/status":                    file("Name:\tperfpipe\nNSpid:\t4711\nCapInh:\t0000000000000000\nCapEff:\t000001ffffffffff\nSeccomp:\t0\n"),
 		"proc/self/limits":                    file("Limit                     Soft Limit           Hard Limit           Units     \nMax locked memory         8388608              unlimited            bytes     \nMax open files            1024                 1048576              files     \n"),
 		"proc/self/uid_map":                   file("         0          0 4294967295\n"),
-		"proc/self/mountinfo":                 file("30 24 0:12 / /sys/kernel/tracing rw - tracefs tracefs rw\n"),
+		"proc/self/mountinfo":                 file("30 24 0:12 / /sys/kernel/tracing rw - tracefs tracefs rw\n31 24 0:13 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
 		"proc/1/cgroup":                       file("0::/init.scope\n"),
 		"sys/devices/system/cpu/online":       file("0-7\n"),
 		"sys/devices/system/clocksource/clocksource0/current_clocksource": file("tsc\n"),
@@ -29,6 +29,11 @@ func fakeRoot() fstest.MapFS {
 		"sys/bus/event_source/devices/software":                           {Mode: fs.ModeDir | 0o755},
 		"sys/bus/event_source/devices/tracepoint":                         {Mode: fs.ModeDir | 0o755},
 		"sys/kernel/btf/vmlinux":                                          file("BTF"),
+		"sys/kernel/tracing/uprobe_events":                                {Mode: 0o640},
+		"proc/sys/kernel/perf_event_max_stack":                            file("127\n"),
+		"proc/sys/kernel/kptr_restrict":                                   file("1\n"),
+		"proc/sys/kernel/yama/ptrace_scope":                               file("1\n"),
+		"proc/kallsyms":                                                   file("0000000000000000 A fixed_percpu_data\nffffffff81000000 T _stext\n"),
 	}
 }
 
@@ -66,7 +71,19 @@ func TestInspectFiles(t *testing.T) {
 			"capabilities": "ok: CAP_PERFMON CAP_SYS_ADMIN CAP_BPF", "paranoid level": "ok: 3, which does not bind", "lockdown": "ok: none",
 			"tracefs": "ok: /sys/kernel/tracing, mode 0700, 2 events", "pmus": "ok: software tracepoint",
 			"open files": "ok: 1024 (hard 1048576): about 131068 events on 8 processors", "ring memory": "ok: not limited", "btf": "ok: /sys/kernel/btf/vmlinux",
+			"user probes": "ok: /sys/kernel/tracing/uprobe_events", "ptrace": "ok: ptrace_scope 1, which does not bind", "call chains": "ok: 127 frames",
+			"kernel names": "ok: shows addresses", "cgroups": "ok: v2 at /sys/fs/cgroup",
 		}},
+		{name: "no uprobes", set: map[string]string{"sys/kernel/tracing/uprobe_events": ""}, want: map[string]string{"user probes": "warn: cannot be probed fix: CONFIG_UPROBE_EVENTS"}},
+		{name: "uprobes of root alone", uid: 1000, set: map[string]string{"proc/self/status": granted}, want: map[string]string{"user probes": "warn: user id 1000 may not write it fix: cap_dac_override"}},
+		{name: "uprobes unknown", refuse: []string{"sys/kernel/tracing/"}, status: exitPermission, want: map[string]string{"user probes": "note: not known"}},
+		{name: "no yama, short chains", set: map[string]string{"proc/sys/kernel/yama/ptrace_scope": "", "proc/sys/kernel/perf_event_max_stack": "8\n"}, want: map[string]string{"call chains": "warn: 8 frames at most fix: perf_event_max_stack=127"}},
+		{name: "unknown chains", set: map[string]string{"proc/sys/kernel/perf_event_max_stack": ""}, want: map[string]string{"call chains": "note: not known"}},
+		{name: "hidden addresses", set: map[string]string{"proc/kallsyms": "0000000000000000 A fixed_percpu_data\n0000000000000000 T _stext\n", "proc/sys/kernel/kptr_restrict": "2\n"}, want: map[string]string{"kernel names": "warn: kptr_restrict 2 fix: kptr_restrict=1"}},
+		{name: "addresses for root", uid: 1000, set: map[string]string{"proc/kallsyms": "0000000000000000 T _stext\n"}, want: map[string]string{"kernel names": "warn: kptr_restrict 1 fix: CAP_SYSLOG"}},
+		{name: "no kallsyms", set: map[string]string{"proc/kallsyms": ""}, want: map[string]string{"kernel names": "warn: cannot be read fix: CONFIG_KALLSYMS"}},
+		{name: "cgroup v1", set: map[string]string{"proc/self/mountinfo": "31 24 0:13 / /sys/fs/cgroup/perf rw - cgroup cgroup rw,perf_event\n"}, want: map[string]string{"cgroups": "note: v1 at /sys/fs/cgroup/perf fix: unified"}},
+		{name: "no cgroups", set: map[string]string{"proc/self/mountinfo": "1 1 0:1 / / rw - ext4 x rw\n"}, want: map[string]string{"cgroups": "note: none is mounted fix: mount -t cgroup2"}},
 		{name: "nobody", uid: 65534, set: map[string]string{"proc/self/status": nobody}, refuse: []string{"sys/kernel/tracing/"}, status: exitPermission, want: map[string]string{
 			"capabilities": "warn: none of use, user id 65534 fix: sudo setcap cap_perfmon", "paranoid level": "warn: 3: tracepoints need CAP_PERFMON fix: root",
 			"tracefs": "denied: mode 0700: user id 65534 may not read it fix: cap_dac_read_search", "ring memory": "warn: 516 KiB a processor fix: -m 512K",
@@ -129,6 +146,25 @@ func TestInspectFiles(t *testing.T) {
 				t.Errorf("verdict: got %d, want %d", v, tt.status)
 			}
 		})
+	}
+}
+
+// TestLeftBehind: what killed recordings left is a note that says who mends it.
+func TestLeftBehind(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		groups []string
+		err    error
+		want   finding
+	}{
+		{"nothing", nil, nil, finding{"left behind", stateOK, "no probes of recordings that were killed", ""}},
+		{"two", []string{"pp_1_2_3_ab", "pp_4_5_6_cd"}, nil, finding{"left behind", stateNote, "probes of 2 recordings that were killed (pp_1_2_3_ab, pp_4_5_6_cd); nothing fires", "the next record with a probe removes them"}},
+		{"many", []string{"a", "b", "c", "d"}, nil, finding{"left behind", stateNote, "probes of 4 recordings that were killed (a, b, c and 1 more); nothing fires", "the next record with a probe removes them"}},
+		{"unknown", nil, fs.ErrPermission, finding{"left behind", stateNote, "not known: permission denied", ""}},
+	} {
+		if got := leftBehind(tt.groups, tt.err); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ func installProbes(t *tracefs.FS, plan []*planned) (*uprobe.Installed, error) {
 	}
 	in, err := uprobe.Install(t, probes)
 	if err != nil {
-		return nil, probeError(t, err)
+		return nil, probeError(err)
 	}
 	for _, ev := range in.Events {
 		for _, p := range plan {
@@ -42,11 +42,8 @@ func installProbes(t *tracefs.FS, plan []*planned) (*uprobe.Installed, error) {
 }
 
 // probeError says what a failed definition means for the person at the terminal.
-func probeError(t *tracefs.FS, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w; probes are defined by writing to %s/uprobe_events, which takes root", err, t.Path())
-	case errors.Is(err, fs.ErrNotExist):
+func probeError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w; this kernel may have been built without CONFIG_UPROBE_EVENTS", err)
 	}
 	return err

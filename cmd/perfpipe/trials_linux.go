@@ -54,7 +54,20 @@ func trials() []finding {
 	for _, t := range list {
 		found = append(found, t.try())
 	}
-	return append(found, tryTracepoint(cpu))
+	return append(found, tryTracepoint(cpu), findLeftBehind())
+}
+
+// findLeftBehind looks for probes whose perfpipe is gone.
+func findLeftBehind() finding {
+	here, err := tracefs.Open(tracefs.Options{NoMount: true})
+	if err != nil {
+		return leftBehind(nil, err)
+	}
+	groups, err := here.DeadGroups()
+	if cerr := here.Close(); err == nil {
+		err = cerr
+	}
+	return leftBehind(groups, err)
 }
 
 // try opens the event and closes it.

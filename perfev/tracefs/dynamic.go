@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -186,33 +188,29 @@ func (t *FS) removeGroup(name string) error {
 		}
 		time.Sleep(pause)
 	}
+	if errors.Is(err, fs.ErrPermission) && !t.hasGroup(name) {
+		return nil // who may not remove it could not make it
+	}
 	return fmt.Errorf("remove probes of group %s: %w", name, err)
+}
+
+// hasGroup reports whether the kernel may have events of the group.
+func (t *FS) hasGroup(name string) bool {
+	_, err := os.Stat(filepath.Join(t.Path(), "events", name))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // SweepGroups removes the probes of perfpipe processes that are gone, and returns
 // how many groups there were. Those of others, of living processes and of other
 // pid namespaces are left alone, and so are events that somebody still has open.
 func (t *FS) SweepGroups() (removed int, err error) {
-	self, err := selfIdentity()
+	dead, err := t.DeadGroups()
 	if err != nil {
 		return 0, fmt.Errorf("sweep probes: %w", err)
 	}
-	list, err := t.Uprobes()
-	if err != nil {
-		return 0, err
-	}
-	seen := map[string]bool{}
 	var errs []error
-	for _, u := range list {
-		if seen[u.Group] {
-			continue
-		}
-		seen[u.Group] = true
-		id, ok := parseGroup(u.Group)
-		if !ok || id.namespace != self.namespace || id.alive() {
-			continue
-		}
-		err := t.WriteFile(uprobeEvents, "-:"+u.Group+"/\n", os.O_APPEND)
+	for _, group := range dead {
+		err := t.WriteFile(uprobeEvents, "-:"+group+"/\n", os.O_APPEND)
 		switch {
 		case err == nil:
 			removed++
@@ -222,6 +220,26 @@ func (t *FS) SweepGroups() (removed int, err error) {
 		}
 	}
 	return removed, errors.Join(errs...)
+}
+
+// DeadGroups lists the groups that SweepGroups would remove.
+func (t *FS) DeadGroups() ([]string, error) {
+	self, err := selfIdentity()
+	if err != nil {
+		return nil, err
+	}
+	list, err := t.Uprobes()
+	if err != nil {
+		return nil, err
+	}
+	var dead []string
+	for _, u := range list {
+		id, ok := parseGroup(u.Group)
+		if ok && id.namespace == self.namespace && !id.alive() && !slices.Contains(dead, u.Group) {
+			dead = append(dead, u.Group)
+		}
+	}
+	return dead, nil
 }
 
 func parseGroup(name string) (id identity, ok bool) {

@@ -69,6 +69,9 @@ func TestLiveDefineAndSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if list, err := fs.DeadGroups(); err != nil || !slices.Contains(list, dead) || slices.Contains(list, foreign) || slices.Contains(list, g.Name()) {
+		t.Errorf("DeadGroups: got %q, %v, want %s in it, and neither %s nor %s", list, err, dead, foreign, g.Name())
+	}
 	if n, err := fs.SweepGroups(); err != nil || n < 1 {
 		t.Errorf("SweepGroups: got %d, %v", n, err)
 	}

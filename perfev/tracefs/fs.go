@@ -238,7 +238,11 @@ func explain(verb, path string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%s %s: %w", verb, path, err)
 	}
-	return fmt.Errorf("%s %s: %w%s; run perfpipe as root (sudo), or give it CAP_DAC_READ_SEARCH beside CAP_PERFMON", verb, path, err, closed(path))
+	capability := "CAP_DAC_READ_SEARCH"
+	if verb == "write" {
+		capability = "CAP_DAC_OVERRIDE"
+	}
+	return fmt.Errorf("%s %s: %w%s; run perfpipe as root (sudo), or give it %s beside CAP_PERFMON", verb, path, err, closed(path), capability)
 }
 
 // closed says which folder or file on the way to path does not let the caller in.

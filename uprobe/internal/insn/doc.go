@@ -18,5 +18,5 @@ func Supported(m elf.Machine) error {
 	if m == elf.EM_X86_64 {
 		return nil
 	}
-	return fmt.Errorf("decode instructions of %s: x86-64 alone is known; probe the beginning of a function, which needs no decoding", m)
+	return fmt.Errorf("decode instructions of %s: x86-64 alone is known, and no probe is put where it cannot be checked", m)
 }
