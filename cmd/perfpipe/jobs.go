@@ -69,10 +69,11 @@ func jobChecks(here schemas) configs.Check {
 		return err
 	}
 	check.Probe = func(job *configs.Capture, e configs.Event) error {
-		if _, err := uprobe.ParseIn(e.Binary, e.Select[0]); err != nil || !targetLives(job) {
-			return nil // the fault was told, or nothing can be told yet
+		_, err := uprobe.ParseIn(e.Binary, e.Select[0])
+		if err == nil && targetLives(job) {
+			return planOne(here, job, e)
 		}
-		return planOne(here, job, e)
+		return nil // the fault was told, or nothing can be told yet
 	}
 	return check
 }
