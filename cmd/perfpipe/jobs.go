@@ -69,8 +69,8 @@ func jobChecks(here schemas) configs.Check {
 		return err
 	}
 	check.Probe = func(job *configs.Capture, e configs.Event) error {
-		if _, err := uprobe.ParseIn(e.Binary, e.Select[0]); err != nil || !targetLives(job) {
-			return nil // the fault was told, or nothing can be told yet
+		if _, bad := uprobe.ParseIn(e.Binary, e.Select[0]); bad != nil || !targetLives(job) {
+			return nil // that was told already, or nothing can be told yet
 		}
 		return planOne(here, job, e)
 	}
