@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -124,13 +123,9 @@ func runProbes(st streams, pattern string, o *probesOptions) (err error) {
 
 // writeProbes prints a line for each, with -v more below it.
 func writeProbes(w io.Writer, o *probesOptions, list []uprobe.Listed) {
-	short := filepath.Base(o.binary)
-	if o.binary == "" {
-		short = ""
-	}
 	for i := range list {
 		l := &list[i]
-		fmt.Fprintf(w, "%s:%s:%s", l.Kind, short, quotedName(l))
+		fmt.Fprintf(w, "%s:%s:%s", l.Kind, o.binary, quotedName(l))
 		switch {
 		case l.Known:
 			var ps []string
