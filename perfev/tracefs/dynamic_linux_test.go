@@ -72,8 +72,9 @@ func TestLiveDefineAndSweep(t *testing.T) {
 	if list, err := fs.DeadGroups(); err != nil || !slices.Contains(list, dead) || slices.Contains(list, foreign) || slices.Contains(list, g.Name()) {
 		t.Errorf("DeadGroups: got %q, %v, want %s in it, and neither %s nor %s", list, err, dead, foreign, g.Name())
 	}
-	if n, err := fs.SweepGroups(); err != nil || n < 1 {
-		t.Errorf("SweepGroups: got %d, %v", n, err)
+	// Another perfpipe that starts now may have swept it already.
+	if _, err := fs.SweepGroups(); err != nil {
+		t.Errorf("SweepGroups: %v", err)
 	}
 	have := groups(t, fs)
 	if slices.Contains(have, dead) {
