@@ -23,7 +23,13 @@ func TestFieldPresent(t *testing.T) {
 	f := Field{Name: "id", Offset: 16, Size: 4, ElemSize: 4, Count: 1, Kind: KindInt, Signed: true, Probed: &p}
 	array := f
 	array.Array, array.ElemSize, array.Count = true, 1, 4
-	unchecked, plain, never := f, f, f
+	unchecked, plain, never, led := f, f, f, f
+	led.Probed = &Probed{Check: -1, Head: -1, Length: -1, Through: []int{24}}
+	behind := func(pointer uint64) []byte {
+		raw := at(7, 5)
+		binary.LittleEndian.PutUint64(raw[24:], pointer)
+		return raw
+	}
 	unchecked.Probed, plain.Probed = &Probed{Check: -1, Head: -1, Length: -1}, nil
 	never.Probed, never.Offset = &Probed{Check: -1, Head: -1, Length: -1, Never: true}, -1
 	tests := []struct {
@@ -41,6 +47,9 @@ func TestFieldPresent(t *testing.T) {
 		{"nothing to check", unchecked, at(0, 0), true, true},
 		{"no probe", plain, at(0, 0), true, true},
 		{"never", never, nil, false, true},
+		{"behind a pointer", led, behind(1 << 40), true, true},
+		{"left by an earlier record, behind NULL", led, behind(0), false, true},
+		{"the pointer cut off", led, behind(1)[:31], false, false},
 		{"short", f, at(7, 5)[:19], false, false},
 		{"the check cut off", f, at(7, 5)[:23], false, false},
 	}
@@ -66,6 +75,7 @@ func TestFieldText(t *testing.T) {
 		copy(raw[40:48], place)
 		return raw
 	}
+	led := Field{Name: "s", CType: "char *", Offset: 16, Size: 4, ElemSize: 1, Kind: KindString, Loc: LocData, Probed: &Probed{Check: -1, Head: 32, HeadSize: 8, Length: -1, Through: []int{24}}}
 	str := Field{Name: "s", CType: "char *", Offset: 16, Size: 4, ElemSize: 1, Kind: KindString, Loc: LocData, Probed: &Probed{Check: -1, Head: 32, HeadSize: 8, Length: -1}}
 	headless, plain, never, static, golang := str, str, str, str, str
 	headless.Probed = &Probed{Check: -1, Head: -1, Length: -1}
@@ -92,6 +102,9 @@ func TestFieldText(t *testing.T) {
 	}{
 		{"text", str, record("bash\x00", 5, 0, "bash", ""), "bash", true, false, true},
 		{"the empty string", str, record("\x00", 1, 0, "", ""), "", true, false, true},
+		{"behind a pointer", led, record("bash\x00", 5, 1, "bash", ""), "bash", true, false, true},
+		{"left by an earlier record, behind NULL", led, record("bash\x00", 5, 0, "bash", ""), "", false, false, true},
+		{"beyond the record, behind NULL", led, record("", 900, 0, "bash", ""), "", false, false, true},
 		{"NULL", str, record("", 0, 0, "", ""), "", false, false, true},
 		{"too long", str, record("", 0, 0, "abcdefgh", ""), "abcdefgh", true, true, true},
 		{"too long, of which a part could be read", str, record("", 0, 0, "abc", ""), "abc", true, true, true},

@@ -90,6 +90,10 @@ type Probed struct {
 	// Length is the offset of a s64 that says how many bytes of a text in place are
 	// its own: the length word of a Go string.
 	Length int
+	// Through are the offsets of the u64 pointers that lead to the value, where it is
+	// behind more than one. Where the kernel cannot follow one, it leaves in the fields
+	// behind it whatever an earlier record had there; one that is 0 was not followed.
+	Through []int
 	// Mask is the offset of a u32 whose bit Bit is set where the field has a value, for
 	// made-up records whose kinds have different fields. 0 is none, as every record
 	// begins with the common fields.
@@ -213,6 +217,9 @@ func (f *Field) Present(raw []byte) (present, ok bool) {
 			return false, ok
 		}
 	}
+	if led, ok := p.led(raw); !led || !ok {
+		return false, ok
+	}
 	data, ok := f.Bytes(raw)
 	if !ok {
 		return false, false
@@ -252,6 +259,11 @@ func (f *Field) Text(raw []byte) (data []byte, present, cut, ok bool) {
 		}
 		data, ok = f.Bytes(raw)
 		return upToNUL(data), ok, false, ok
+	}
+	if p != nil {
+		if led, whole := p.led(raw); !led || !whole {
+			return nil, false, false, whole
+		}
 	}
 	data, ok = f.Bytes(raw)
 	if !ok {
@@ -319,6 +331,20 @@ func (f *Field) end(raw []byte) int {
 		off += f.Offset + 4
 	}
 	return off + locLength(raw, f.Offset)
+}
+
+// led reports whether none of the pointers of Through is 0; ok is false where raw is too
+// short.
+func (p *Probed) led(raw []byte) (led, ok bool) {
+	for _, off := range p.Through {
+		if !within(raw, off, 8) {
+			return false, false
+		}
+		if zero(raw[off : off+8]) {
+			return false, true
+		}
+	}
+	return true, true
 }
 
 // masked reads the bit of Mask; ok is false where raw is too short.

@@ -45,11 +45,17 @@ func (r *Resolver) open(s *Spec) (*binary, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := symbols.Open(name, r.symbolOptions())
+	path, opt := name, r.symbolOptions()
+	if kept, deleted := strings.CutSuffix(name, " (deleted)"); s.Binary == "" && (deleted || opt.Root != "") {
+		// The file is there as long as the process is, and its name is one of this
+		// process's file system, not of the target's.
+		name, path, opt.Root = kept, fmt.Sprintf("/proc/%d/exe", r.opt.PID), ""
+	}
+	f, err := symbols.Open(path, opt)
 	if err != nil {
 		return nil, err
 	}
-	b := &binary{File: f, name: name, path: r.root() + name}
+	b := &binary{File: f, name: name, path: f.Opened()}
 	if abs, err := filepath.Abs(b.path); err == nil {
 		b.path = abs
 	}

@@ -34,12 +34,46 @@ type column struct {
 	bytes int
 	// check is the name of the field that tells whether the memory could be read.
 	check string
+	// through are the names of the fields of the pointers that lead to it.
+	through []string
 }
 
 // guard is a hidden field of an event, by the column that it serves.
 type guard struct {
 	column int
 	suffix string
+	// step is, for a pointer on the way to the value, which of them.
+	step int
+}
+
+// pointerSuffix is that of the pointer at a step: there are at most ten.
+func pointerSuffix(step int) string { return "__" + strconv.Itoa(step) }
+
+// pointers are the expressions of the pointers in memory that lead to an argument,
+// the nearest to it first: of "+0(+8(+16(%di)))" they are "+8(+16(%di))" and
+// "+16(%di)". Where the kernel cannot read one, it stores nothing of the argument, and
+// what an earlier record had there stays (process_fetch_insn_bottom,
+// kernel/trace/trace_probe_tmpl.h). The last step it stores zeroes for, and zeroes
+// as the length of a counted text are the empty text: there a register leads to it too.
+func pointers(a *fetch.Arg) []string {
+	expr := a.Expr
+	if a.Length != "" {
+		expr = a.Length // the text's own pointer may be 0 where the length is
+	}
+	var list []string
+	for {
+		_, inner, ok := splitDeref(expr)
+		if !ok || inner == expr {
+			return list
+		}
+		if _, _, ok := splitDeref(inner); !ok {
+			if a.Length != "" && inner != "%sp" {
+				list = append(list, inner)
+			}
+			return list
+		}
+		list, expr = append(list, inner), inner
+	}
 }
 
 // taken is a field of a definition.
@@ -74,8 +108,20 @@ func newVariant(sites []Site, bufs map[string]int) Variant {
 			lowest[inner], low[inner] = i, off
 		}
 	}
+	fetched := map[string]string{} // pointers to their fields
 	for i, a := range args {
 		c := column{arg: a, bytes: bufs[a.Name]}
+		if a.Null == "" {
+			for step, expr := range pointers(&a) {
+				name, ok := fetched[expr]
+				if !ok {
+					name = a.Name + pointerSuffix(step)
+					fetched[expr] = name
+					v.guards = append(v.guards, guard{column: i, suffix: pointerSuffix(step), step: step})
+				}
+				c.through = append(c.through, name)
+			}
+		}
 		if _, inner, ok := splitDeref(a.Expr); ok && a.Null == "" && a.Type != "string" {
 			c.check = args[lowest[inner]].Name + checkSuffix
 		}
@@ -83,12 +129,12 @@ func newVariant(sites []Site, bufs map[string]int) Variant {
 		switch {
 		case a.Null != "":
 		case a.Length != "":
-			v.guards = append(v.guards, guard{i, lengthSuffix})
+			v.guards = append(v.guards, guard{column: i, suffix: lengthSuffix})
 		case a.Type == "string":
-			v.guards = append(v.guards, guard{i, headSuffix})
+			v.guards = append(v.guards, guard{column: i, suffix: headSuffix})
 		}
 		if c.check == a.Name+checkSuffix {
-			v.guards = append(v.guards, guard{i, checkSuffix})
+			v.guards = append(v.guards, guard{column: i, suffix: checkSuffix})
 		}
 	}
 	return v
@@ -124,8 +170,10 @@ func (v *Variant) fetches(s *Site) []taken {
 			t.expr, t.typ = a.Expr, fmt.Sprintf("x64[%d]", headBytes/8)
 		case lengthSuffix:
 			t.expr, t.typ = a.Length, "s64"
-		default:
+		case checkSuffix:
 			continue
+		default:
+			t.expr, t.typ = pointers(a)[g.step], "u64"
 		}
 		list = append(list, t)
 	}
@@ -187,6 +235,10 @@ func (c *column) field(at map[string]int) perfpipe.Field {
 	probed := &perfpipe.Probed{Check: -1, Head: -1, Length: -1}
 	if c.check != "" {
 		probed.Check = at[c.check]
+		f.Probed = probed
+	}
+	for _, n := range c.through {
+		probed.Through = append(probed.Through, at[n])
 		f.Probed = probed
 	}
 	if f.CType == "" {

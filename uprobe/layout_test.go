@@ -43,7 +43,14 @@ func TestLines(t *testing.T) {
 			"p:g/e0 /a:0x1000 s=+0(%si):string s__h=+0(%si):x64[8]"}},
 		{"one check a pointer, at the lowest offset, first", RetAuto, []string{"f"}, []fetch.Arg{
 			{Name: "v", Expr: "+8(%di)", Type: "s32"}, {Name: "id", Expr: "+4(%di)", Type: "s32"}, {Name: "q", Expr: "+0(+16(%di))", Type: "u64"}}, []string{
-			"p:g/e0 /a:0x1000 id__c=+4(%di):string q__c=+0(+16(%di)):string v=+8(%di):s32 id=+4(%di):s32 q=+0(+16(%di)):u64"}},
+			"p:g/e0 /a:0x1000 id__c=+4(%di):string q__c=+0(+16(%di)):string v=+8(%di):s32 id=+4(%di):s32 q=+0(+16(%di)):u64 q__0=+16(%di):u64"}},
+		{"every pointer on the way, once", RetAuto, []string{"f"}, []fetch.Arg{
+			{Name: "s", Expr: "+0(+8(+16(%di)))", Type: "string"}, {Name: "n", Expr: "+4(+16(%di))", Type: "s32"}}, []string{
+			"p:g/e0 /a:0x1000 n__c=+4(+16(%di)):string s=+0(+8(+16(%di))):string n=+4(+16(%di)):s32 s__0=+8(+16(%di)):u64 s__1=+16(%di):u64 s__h=+0(+8(+16(%di))):x64[8]"}},
+		{"a counted text in memory", RetAuto, []string{"f"}, []fetch.Arg{{Name: "s", Expr: "+0(+8(%ax))", Type: "string", Length: "+16(%ax)"}}, []string{
+			"p:g/e0 /a:0x1000 s=+0(+8(%ax)):x64[32] s__0=%ax:u64 s__n=+16(%ax):s64"}},
+		{"a counted text on the stack", RetAuto, []string{"f"}, []fetch.Arg{{Name: "s", Expr: "+0(+8(%sp))", Type: "string", Length: "+16(%sp)"}}, []string{
+			"p:g/e0 /a:0x1000 s=+0(+8(%sp)):x64[32] s__n=+16(%sp):s64"}},
 		{"a counted text", RetAuto, []string{"f"}, []fetch.Arg{{Name: "s", Expr: "+0(%ax)", Type: "string", Length: "%bx"}}, []string{
 			"p:g/e0 /a:0x1000 s=+0(%ax):x64[32] s__n=%bx:s64"}},
 		{"what is never there is not fetched", RetAuto, []string{"f"}, []fetch.Arg{{Name: "d", Null: "a double"}, {Name: "n", Expr: "%di", Type: "u8"}}, []string{
@@ -131,6 +138,20 @@ func TestSchemaFields(t *testing.T) {
 	}
 	if p := s.Fields[7].Probed; p == nil || !p.Never {
 		t.Errorf("double: got %+v", p)
+	}
+}
+
+// TestPointersOnTheWay: a field has the offsets of the pointers that lead to it.
+func TestPointersOnTheWay(t *testing.T) {
+	_, s := laid(t, RetAuto, []string{"f"}, []fetch.Arg{
+		{Name: "s", Expr: "+0(+8(+16(%di)))", Type: "string"}, {Name: "n", Expr: "+4(+16(%di))", Type: "s32"}, {Name: "r", Expr: "+0(%di)", Type: "u64"},
+	}, nil)
+	// __probe_ip, two checks, s, n and r stand before the pointers.
+	const first = 16 + 4 + 4 + 4 + 4 + 8
+	for name, want := range map[string][]int{"s": {first, first + 8}, "n": {first + 8}, "r": nil} {
+		if got := s.Field(name).Probed.Through; !slices.Equal(got, want) {
+			t.Errorf("%s: got pointers at %v, want %v", name, got, want)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/perfpipe/perfpipe/uprobe/internal/args"
@@ -98,6 +99,50 @@ func (r *Resolver) list(file, pattern string, brief bool, what []Kind) ([]Listed
 		list = append(list, r.listed(b, &funcs[i], brief && len(funcs) > briefly))
 	}
 	return list, nil
+}
+
+// Names returns the names of the functions of a file, or of its static probes as
+// "provider:name", that begin with prefix: sorted, those of C++ and Rust without
+// their parameters, and no parts that the compiler made. It reads no debug information
+// but symbols.
+func (r *Resolver) Names(file, prefix string, kind Kind) ([]string, error) {
+	b, err := r.open(&Spec{Binary: file})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	add := func(n string) {
+		if strings.HasPrefix(n, prefix) {
+			names = append(names, n)
+		}
+	}
+	if kind == USDT {
+		all, err := b.static()
+		if err != nil && len(all) == 0 {
+			return nil, err
+		}
+		for _, u := range all {
+			add(u.Provider + ":" + u.Name)
+		}
+	} else {
+		funcs, err := b.Glob(prefix + "*")
+		if err != nil {
+			return nil, err
+		}
+		for i := range funcs {
+			add(funcs[i].Name)
+			for _, a := range funcs[i].Aliases {
+				if !strings.Contains(a, "@") {
+					add(a)
+				}
+			}
+			if head, _, ok := strings.Cut(funcs[i].Demangled, "("); ok {
+				add(head)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // briefly is how many functions are listed with their parameters where brevity is

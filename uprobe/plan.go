@@ -228,9 +228,17 @@ func variants(sites []Site, bufs map[string]int) []Variant {
 // and which of it is read from memory.
 func shapeOf(list []fetch.Arg) string {
 	var b strings.Builder
+	numbers := map[string]int{}
 	for i := range list {
 		a := &list[i]
 		off, inner, deref := splitDeref(a.Expr)
+		// So does which pointers lead to them.
+		for _, expr := range pointers(a) {
+			if _, ok := numbers[expr]; !ok {
+				numbers[expr] = len(numbers)
+			}
+			fmt.Fprintf(&b, "%d>", numbers[expr])
+		}
 		fmt.Fprintf(&b, "%s:%s:%t:%t:", a.Name, a.Type, a.Null != "", a.Length != "")
 		if deref {
 			// Which fields are behind one pointer decides which are guarded.

@@ -7,11 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/perfev/tracefs"
 )
 
 const completionHelp = `Print the script that makes a shell complete perfpipe's commands and flags, job
-files, and, where tracefs can be read, the names of events behind -e.
+files, where tracefs can be read the names of events behind -e, and functions behind
+-e uprobe:BINARY: and behind -x BINARY -e.
 
   bash   source <(perfpipe completion bash)
   zsh    perfpipe completion zsh > "${fpath[1]}/_perfpipe"
@@ -68,8 +70,8 @@ func addEventCompletion(root *cobra.Command) {
 			if cmd.Flags().Lookup(name) == nil {
 				continue
 			}
-			// It fails only where there is no such flag or it has a function: the test
-			// of the completion's words would tell.
+			// It fails only where there is no such flag or it has a function of its own,
+			// as record's --event.
 			_ = cmd.RegisterFlagCompletionFunc(name, completeEvents)
 		}
 		if cmd.Name() == "list" && cmd.ValidArgsFunction == nil {
@@ -79,7 +81,28 @@ func addEventCompletion(root *cobra.Command) {
 }
 
 // completeEvents completes the last of a list of events.
-func completeEvents(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+func completeEvents(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return completeEventsAs(&configs.Capture{}, cmd, args, word)
+}
+
+// completeEventsAs is completeEvents for a capture, whose target says where binaries are.
+func completeEventsAs(c *configs.Capture, _ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+	lead, last := lastWord(word)
+	if words, ok := completeProbe(c, last); ok {
+		return withLead(lead, words), probeDirective
+	}
+	words, directive := completeTracepoints(word)
+	for _, p := range probeWords {
+		if strings.HasPrefix(p, last) && !strings.Contains(last, ":") {
+			words = append(words, lead+p)
+			directive |= cobra.ShellCompDirectiveNoSpace
+		}
+	}
+	return words, directive
+}
+
+// completeTracepoints completes the last of a list of the kernel's events.
+func completeTracepoints(word string) ([]string, cobra.ShellCompDirective) {
 	here, err := tracefs.Open(tracefs.Options{NoMount: true, Timeout: completionTimeout})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +53,52 @@ func TestCompletionOfJobFiles(t *testing.T) {
 		out, _, status := runHere(t, "__complete", command, "")
 		if want := "yaml\nyml\n:8\n"; status != exitOK || out != want {
 			t.Errorf("__complete %s: got %d, %q, want %q", command, status, out, want)
+		}
+	}
+}
+
+// TestCompletionOfProbes: functions of a binary that is there, this test's own.
+func TestCompletionOfProbes(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("this test's binary is no ELF file")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := "github.com/perfpipe/perfpipe/cmd/perfpipe.TestCompletionOfProbes"
+	prefix := strings.TrimSuffix(full, "es")
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"behind uprobe:", []string{"record", "-e", "uprobe:" + exe + ":" + prefix}, "uprobe:" + exe + ":" + full},
+		{"behind ur: in a list", []string{"record", "-e", "sched:*,ur:" + exe + ":" + prefix}, "sched:*,ur:" + exe + ":" + full},
+		{"behind -x", []string{"record", "-x", exe, "-e", prefix}, full},
+		{"of explain", []string{"explain", "-e", "u:" + exe + ":" + prefix}, "u:" + exe + ":" + full},
+		{"the glob of probes", []string{"probes", "-x", exe, prefix}, full},
+		{"the word itself", []string{"record", "-e", "ur"}, "uretprobe:"},
+		{"lifecycle", []string{"record", "-e", "sched:*,li"}, "sched:*,lifecycle"},
+	} {
+		out, _, status := runHere(t, append([]string{"__complete"}, tt.args...)...)
+		if status != exitOK || !slices.Contains(strings.Split(out, "\n"), tt.want) {
+			t.Errorf("%s: got %d, %q, want %q", tt.name, status, out, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"files behind -x", []string{"record", "-x", ""}, ":0\n"},
+		{"no files for the glob of probes", []string{"probes", ""}, ":4\n"},
+		{"no such binary", []string{"record", "-e", "uprobe:/nonexistent:f"}, ":6\n"},
+		{"nothing in arguments", []string{"record", "-e", "uprobe:" + exe + ":f(a"}, ":6\n"},
+		{"a static probe of none", []string{"record", "-e", "usdt:" + exe + ":a"}, ":6\n"},
+	} {
+		if out, _, status := runHere(t, append([]string{"__complete"}, tt.args...)...); status != exitOK || out != tt.want {
+			t.Errorf("%s: got %d, %q, want %q", tt.name, status, out, tt.want)
 		}
 	}
 }

@@ -12,8 +12,9 @@ import (
 )
 
 const doctorHelp = `Say what is there for recording on this machine, what is missing, and the smallest
-fix for each: the kernel, tracefs, permissions, limits, and what the kernel can do,
-found out by trying. Nothing is changed and nothing recorded.
+fix for each: the kernel, tracefs, permissions, limits, what probes and call chains
+need, and what the kernel can do, found out by trying. Nothing is changed and
+nothing recorded.
 
 States: ok; note, which explains but needs nothing; warn, which limits; denied, a
 permission that record needs; missing, anything else that it needs.

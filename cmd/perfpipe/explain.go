@@ -32,13 +32,15 @@ to perfpipe, and why; the text that the kernel is given; and what looks like a m
 With -e, where tracefs may be written, the kernel is asked whether it takes the text
 (in a tracing instance of its own, removed afterwards).
 
-Without a filter: what the event has that filters can use.
+Without a filter: what the event has that filters can use. Of a probe
+(uprobe:bash:readline): the file, the places where it fires, and warnings.
 
 Exit status: 0 explained, 1 the kernel refuses the text, 2 usage or a bad filter, 77 no
 permission.`,
 		Example: `  perfpipe explain 'prev_pid == 0 && next_comm ~ "*sh"' -e sched:sched_switch
   perfpipe explain -e irq:irq_handler_entry
   perfpipe explain -e 'uretprobe:bash:readline(ret:string)'
+  perfpipe explain 'arg0 > 4096' -e 'uprobe:libc.so.6:malloc(arg0:u64)'
   perfpipe explain 'a * 2 > 8 && b == 1' --fields 'a:u32,b:u8'`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {

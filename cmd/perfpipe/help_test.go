@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/perfpipe/perfpipe/uprobe"
 )
 
 // runHere runs perfpipe in this process, with nothing on standard input.
@@ -106,7 +108,37 @@ func parseExample(words []string) error {
 	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
 		return err
 	}
+	if err := parseProbes(words); err != nil {
+		return err
+	}
 	return cmd.ValidateRequiredFlags()
+}
+
+// parseProbes parses the probes among the words of a command, no matter whether their
+// binaries are on this machine.
+func parseProbes(words []string) error {
+	binary := ""
+	for i, w := range words {
+		before := ""
+		if i > 0 {
+			before = words[i-1]
+		}
+		switch {
+		case before == "-x":
+			binary = w
+		case before != "-e" && !uprobe.IsSpec(w):
+		default:
+			for _, p := range uprobe.SplitList(w) {
+				if !uprobe.IsSpec(p) && (binary == "" || isEventName(p)) {
+					continue
+				}
+				if _, err := uprobe.ParseIn(binary, p); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func TestExamplesParse(t *testing.T) {
@@ -137,6 +169,11 @@ func TestExamplesParse(t *testing.T) {
 	}
 	if err := parseExample([]string{"perfpipe", "record", "--no-such-flag"}); err == nil {
 		t.Error("an example with an unknown flag passes")
+	}
+	for _, bad := range [][]string{{"-e", "uprobe:bash"}, {"-x", "bash", "-e", "readline(a:b)"}} {
+		if err := parseExample(append([]string{"perfpipe", "record"}, bad...)); err == nil {
+			t.Errorf("an example with %q passes", bad)
+		}
 	}
 	if err := parseExample([]string{"perfpipe", "recrod"}); err == nil {
 		t.Error("an example with an unknown command passes")

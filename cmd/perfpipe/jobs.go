@@ -69,10 +69,11 @@ func jobChecks(here schemas) configs.Check {
 		return err
 	}
 	check.Probe = func(job *configs.Capture, e configs.Event) error {
-		if _, bad := uprobe.ParseIn(e.Binary, e.Select[0]); bad != nil || !targetLives(job) {
-			return nil // that was told already, or nothing can be told yet
+		_, err := uprobe.ParseIn(e.Binary, e.Select[0])
+		if err == nil && targetLives(job) {
+			return planOne(here, job, e)
 		}
-		return planOne(here, job, e)
+		return nil // the fault was told, or nothing can be told yet
 	}
 	return check
 }

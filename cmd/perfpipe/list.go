@@ -35,7 +35,7 @@ func newList(st streams) *cobra.Command {
 that a format file describes (--format). EVENT is a name or a glob; without one all are
 listed. -v adds every field with its type as filters see it, and the names that the
 kernel has for its values. A probe (uprobe:bash:readline) is shown as it would be
-recorded; 'perfpipe probes' lists what of a program can be probed.
+recorded, and so is lifecycle; 'perfpipe probes' lists what of a program can be probed.
 
 Exit status: 0 listed, 1 cannot be read, 2 usage or an unknown event, 77 no permission.`,
 		Example: `  perfpipe list 'sched:*'

@@ -87,12 +87,16 @@ func ofEvent(rows []row, name string) []row {
 	return out
 }
 
-// target writes a script and returns its path: a command that does what it says.
-func target(t *testing.T, script string) string {
+// background runs a program until the test has ended.
+func background(t *testing.T, prog string, args ...string) *os.Process {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "target")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+	cmd := exec.Command(prog, args...)
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+	})
+	return cmd.Process
 }

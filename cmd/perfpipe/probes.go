@@ -55,6 +55,16 @@ Exit status: 0 listed, 1 cannot be read, 2 usage or nothing of that name, 77 no 
 			return runProbes(st, pattern, &o)
 		},
 	}
+	c.ValidArgsFunction = func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 || o.binary == "" && o.pid == 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		target := &configs.Capture{}
+		if o.pid != 0 {
+			target.Target.PIDs = []int{o.pid}
+		}
+		return functionWords(target, uprobe.Entry, o.binary, word), cobra.ShellCompDirectiveNoFileComp
+	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.binary, "exec", "x", "", "the `BINARY`: a path, a soname, or a command")

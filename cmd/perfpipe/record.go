@@ -16,17 +16,30 @@ import (
 	"github.com/perfpipe/perfpipe/uprobe"
 )
 
-const recordHelp = `Record events of the running kernel into tables, until the command ends, the
-duration is over, or Ctrl-C.
+const recordHelp = `Record events of the running kernel and of user programs into tables, until the
+command ends, the duration is over, or Ctrl-C.
 
 perf record's letters and meanings hold: put perfpipe for perf in a line from a
-manual. A --filter belongs to the -e before it. Without a command, -p, -t or -u
-every task is recorded. A command begins at the first word that is no flag.`
+manual. A --filter belongs to the -e before it. Without a command, -p, -t, -u or -G
+every task is recorded. A command begins at the first word that is no flag.
+
+EVENT is one of
+  SYSTEM:NAME                          tracepoints, globs too: 'perfpipe list'
+  uprobe:BINARY:FUNCTION(ARG,..)       a function of a program: 'perfpipe probes'
+  uretprobe:BINARY:FUNCTION(ret:TYPE)  its return
+  usdt:BINARY:PROVIDER:NAME(ARG,..)    a static probe
+  lifecycle                            forks, execs, signals, exits in one table
+BINARY is a path, a soname (libc.so.6) or a command. An ARG is a parameter's name (r->id)
+where there is debug information, else a position with a type: arg0:string, arg1:u64.
+With -x BINARY the -e behind it name functions: FUNCTION(ARG,..), FUNCTION%return.`
 
 const recordExample = `  perfpipe record -e irq:irq_handler_entry --filter 'irq==18 || irq==19' -- sleep 1
   perfpipe record -e 'sched:*' -a -o sched.dataset -- sleep 1
   perfpipe record -e sched:sched_switch -e 'syscalls:sys_enter_open*' -p 4711 --duration 10s -o trace.parquet
   perfpipe record -e sched:sched_wakeup --filter 'prio < 100 && comm ~ "kworker*"' -a -o - --format ndjson --duration 1s
+  perfpipe record -e 'uretprobe:bash:readline(ret:string)' --duration 1m -o lines.parquet
+  perfpipe record -x libc.so.6 -e 'malloc(arg0:u64)' --filter 'arg0 > 4096' -g -o heap -- ls
+  perfpipe record -e lifecycle -e 'sched:*' -p 4711 --tree -o life
   perfpipe record -e 'block:*' -a --switch-output=1h --switch-max-files 24 -o /var/lib/perfpipe/block`
 
 // recordOptions are the flags of record that are no part of a capture.
@@ -40,7 +53,7 @@ func newRecord(st streams) *cobra.Command {
 	f := &recordFlags{c: c}
 	cmd := &cobra.Command{
 		Use:     "record -e EVENT [--filter EXPR] [flags] [--] [COMMAND [ARG...]]",
-		Short:   "record events of the running kernel into tables",
+		Short:   "record events of the kernel and of user programs into tables",
 		Long:    recordHelp,
 		Example: recordExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,6 +71,8 @@ func newRecord(st streams) *cobra.Command {
 		},
 	}
 	f.add(cmd, o)
+	// It fails only where there is no such flag.
+	_ = cmd.RegisterFlagCompletionFunc("event", f.completeEventFlag)
 	return cmd
 }
 
@@ -97,26 +112,26 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.SetInterspersed(false)
 	fl.SortFlags = false
 	c := f.c
-	fl.VarP(setter{"EVENT", f.event}, "event", "e", "events: system:name, globs, several with commas, !name takes away; repeatable")
-	fl.VarP(setter{"BINARY", f.binary}, "exec", "x", "the -e behind it name functions of this file: FUNCTION, FUNCTION%return")
+	fl.VarP(setter{"EVENT", f.event}, "event", "e", "events, probes and lifecycle, as above; globs, several with commas, !name takes away; repeatable")
+	fl.VarP(setter{"BINARY", f.binary}, "exec", "x", "the -e behind it name functions of this program or library")
 	fl.Var(setter{"EXPR", f.filter}, "filter", "filter for the -e before it; several are joined by &&")
 	fl.BoolVarP(&c.Target.All, "all-cpus", "a", false, "every task, also while a command runs")
 	fl.VarP(setter{"PID,..", f.ids(&c.Target.PIDs)}, "pid", "p", "processes, all their threads")
 	fl.VarP(setter{"TID,..", f.ids(&c.Target.TIDs)}, "tid", "t", "single threads")
 	fl.StringVarP(&c.Target.User, "uid", "u", "", "every process of a user, by name or number")
 	fl.StringVarP(&c.Target.CPUs, "cpu", "C", "", "processors to record on, such as 0,2-4: every task on them")
-	fl.BoolVar(&c.Target.Tree, "tree", false, "with -p, the descendants that it has already as well")
-	fl.StringVarP(&c.Target.Cgroup, "cgroup", "G", "", "every task of a cgroup and of those below it, by name or path")
-	fl.StringVar(&c.Target.Comm, "comm", "", "tasks of this name alone, or of a glob")
+	fl.BoolVar(&c.Target.Tree, "tree", false, "with -p or -u: their descendants that are there already as well")
+	fl.StringVarP(&c.Target.Cgroup, "cgroup", "G", "", "every task of the cgroup `PATH` and of those below it; as /proc/PID/cgroup has it")
+	fl.StringVar(&c.Target.Comm, "comm", "", "only tasks that bear this `NAME`, or match this glob, when the event happens")
 	fl.BoolVarP(&c.Target.NoInherit, "no-inherit", "i", false, "leave out threads and children that start later")
-	fl.BoolVarP(&f.chain, "call-chain", "g", false, "record call chains, by frame pointers")
-	fl.Var(setter{"fp|dwarf[,SIZE]", f.callGraph}, "call-graph", "record call chains by frame pointers, or by copied stacks that are unwound")
-	fl.BoolVar(&f.kernelChain, "kernel-callchains", false, "the kernel's part of call chains alone")
-	fl.BoolVar(&f.userChain, "user-callchains", false, "the process's part of call chains alone")
-	fl.BoolVar(&c.Stacks.Inline, "stack-inline", false, "a column stack with the names of the frames in every row")
+	fl.BoolVarP(&f.chain, "call-chain", "g", false, "record call chains, by frame pointers: --call-graph fp")
+	fl.Var(setter{"fp|dwarf[,SIZE]", f.callGraph}, "call-graph", "record call chains: by frame pointers, or of a copy of SIZE bytes (8192) of the stack")
+	fl.BoolVar(&f.kernelChain, "kernel-callchains", false, "call chains of the kernel's part alone")
+	fl.BoolVar(&f.userChain, "user-callchains", false, "call chains of the process's part alone")
+	fl.BoolVar(&c.Stacks.Inline, "stack-inline", false, "the names of the frames in every row too: a column stack")
 	fl.BoolVar(&c.CgroupIDs, "cgroup-id", false, "a column cgroup with the id of the task's cgroup (v2)")
-	fl.StringVar(&c.RetMode, "ret-mode", "auto", "how returns of functions are found: auto, sites (RET instructions) or trampoline")
-	fl.BoolVar(&c.UnsafeUretprobe, "unsafe-uretprobe", false, "allow trampolines on Go programs, which may kill them")
+	fl.StringVar(&c.RetMode, "ret-mode", "auto", "how returns are found: `MODE` auto, sites (the return instructions) or trampoline (uretprobe)")
+	fl.BoolVar(&c.UnsafeUretprobe, "unsafe-uretprobe", false, "allow --ret-mode trampoline on Go programs, which may kill them")
 	f.addShared(fl)
 	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
 	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")

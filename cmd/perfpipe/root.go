@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func newRoot(st streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "perfpipe",
-		Short:             "record kernel events straight into tables",
+		Short:             "record events of the kernel and of user programs straight into tables",
 		Long:              rootHelp,
 		Example:           rootExample,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},

@@ -47,6 +47,7 @@ type File struct {
 	r      io.ReaderAt
 	closer io.Closer
 	path   string
+	real   string
 	size   int64
 	o      Options
 
@@ -106,9 +107,13 @@ func openReal(real, path string, o Options) (*File, error) {
 		_ = fd.Close()
 		return nil, err
 	}
-	f.closer = fd
+	f.closer, f.real = fd, real
 	return f, nil
 }
+
+// Opened returns the path that opens the file here: below Options.Root, with the
+// symbolic links followed that would lead out of it; "" of [OpenReader]'s files.
+func (f *File) Opened() string { return f.real }
 
 func kindOfFile(m os.FileMode) string {
 	switch {
