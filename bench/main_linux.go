@@ -37,6 +37,8 @@ func main() {
 type options struct {
 	// rounds of untraced, perf, perfpipe; each of calls system calls.
 	rounds, calls int
+	// hits of a probe are those of a round.
+	hits int
 	// count is the number of events of the accounting.
 	count int
 	// lengths are those of the recordings whose memory is looked at.
@@ -50,18 +52,22 @@ type options struct {
 	// report is a file of results to write BENCHMARKS.md from, instead of measuring.
 	report string
 	smoke  bool
+	// probes leaves everything else out.
+	probes bool
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o := options{
-		rounds: 9, calls: 3_000_000, count: 5_000_000, ring: "16M", loadCPU: 1, recordCPU: 0,
+		rounds: 9, calls: 3_000_000, hits: 300_000, count: 5_000_000, ring: "16M", loadCPU: 1, recordCPU: 0,
 		lengths: []time.Duration{10 * time.Second, 30 * time.Second, 90 * time.Second},
 	}
 	fl := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fl.SetOutput(stderr)
 	fl.BoolVar(&o.smoke, "smoke", false, "a short run that writes no files and holds no figure against its bar")
+	fl.BoolVar(&o.probes, "probes", false, "measure probes in user space alone, and write no files")
 	fl.IntVar(&o.rounds, "rounds", o.rounds, "rounds of untraced, perf and perfpipe")
 	fl.IntVar(&o.calls, "calls", o.calls, "system calls of a round")
+	fl.IntVar(&o.hits, "hits", o.hits, "hits of a probe in a round")
 	fl.StringVar(&o.report, "report", "", "measure nothing, write BENCHMARKS.md from this file of bench/results")
 	fl.StringVar(&o.perfpipe, "perfpipe", "", "measure this program instead of building one")
 	if err := fl.Parse(args); err != nil {
@@ -79,7 +85,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		if !set["calls"] {
 			o.calls = 200_000
 		}
-		o.count, o.lengths = 300_000, []time.Duration{time.Second, 2 * time.Second}
+		o.hits, o.count, o.lengths = 20_000, 300_000, []time.Duration{time.Second, 2 * time.Second}
 	}
 	return o, nil
 }
@@ -114,11 +120,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
+	if o.probes {
+		p, err := b.probes(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(stdout, table("perf or other", p.figures()))
+		return errors.Join(err, p.check())
+	}
 	res, err := b.measure(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(stdout, table(res.figures())); err != nil {
+	all := table("perf", res.figures()) + "\n" + table("perf or other", res.Probes.figures())
+	if _, err := io.WriteString(stdout, all); err != nil {
 		return err
 	}
 	if o.smoke {

@@ -82,7 +82,10 @@ func (b *bench) measure(ctx context.Context) (*Results, error) {
 		r.Memory = append(r.Memory, m)
 	}
 	var err error
-	r.Benches, err = b.benches(ctx)
+	if r.Benches, err = b.benches(ctx); err != nil {
+		return nil, err
+	}
+	r.Probes, err = b.probes(ctx)
 	return r, err
 }
 
@@ -97,7 +100,7 @@ func (b *bench) round(ctx context.Context) (Round, error) {
 	args := []string{"record", "-e", event, "-a", "-C", strconv.Itoa(b.o.loadCPU), "-m", b.o.ring, "-o"}
 
 	data := filepath.Join(b.dir, "perf.data")
-	u, stderr, err := b.recording(ctx, append(append([]string{b.perf}, args...), data), func() (err error) {
+	u, stderr, err := b.recording(ctx, append(append([]string{b.perf}, args...), data), func(int) (err error) {
 		r.Perf.Load, err = b.load(ctx, calls...)
 		return err
 	})
@@ -116,7 +119,7 @@ func (b *bench) round(ctx context.Context) (Round, error) {
 	}
 
 	out := filepath.Join(b.dir, "dataset")
-	u, stderr, err = b.recording(ctx, append(append([]string{b.perfpipe}, args...), out), func() (err error) {
+	u, stderr, err = b.recording(ctx, append(append([]string{b.perfpipe}, args...), out), func(int) (err error) {
 		r.Perfpipe.Load, err = b.load(ctx, calls...)
 		return err
 	})
@@ -182,7 +185,7 @@ func (b *bench) account(ctx context.Context, ring string) (Account, error) {
 func (b *bench) memory(ctx context.Context, d time.Duration) (Memory, error) {
 	out := filepath.Join(b.dir, "memory")
 	args := []string{b.perfpipe, "record", "-e", event, "-a", "-C", strconv.Itoa(b.o.loadCPU), "-o", out}
-	u, stderr, err := b.recording(ctx, args, func() error {
+	u, stderr, err := b.recording(ctx, args, func(int) error {
 		_, err := b.load(ctx, "-duration", d.String())
 		return err
 	})

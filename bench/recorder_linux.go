@@ -63,11 +63,12 @@ func (b *bench) command(ctx context.Context, stdout io.Writer, name string, args
 	return usageOf(cmd.ProcessState), stderr.String(), nil
 }
 
-// recording runs a recorder, whose arguments end before the command to record, around during.
+// recording runs a recorder, whose arguments end before the command to record, around during,
+// which is told the recorder's process.
 // The command is cat: what it echoes shows that recording has begun, and closing
 // its input ends it. So the load is no child of the recorder, and the recorder's
 // usage is its own.
-func (b *bench) recording(ctx context.Context, recorder []string, during func() error) (usage, string, error) {
+func (b *bench) recording(ctx context.Context, recorder []string, during func(pid int) error) (usage, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, recorder[0], append(recorder[1:len(recorder):len(recorder)], "--", "cat")...)
@@ -89,7 +90,7 @@ func (b *bench) recording(ctx context.Context, recorder []string, during func() 
 		_, err = bufio.NewReader(echo).ReadString('\n')
 	}
 	if err == nil {
-		err = during()
+		err = during(cmd.Process.Pid)
 	}
 	err = errors.Join(err, in.Close())
 	if e := cmd.Wait(); e != nil {

@@ -14,10 +14,10 @@ import (
 //go:embed notes.md
 var notes string
 
-// table writes the figures as a Markdown table.
-func table(figures []Figure) string {
+// table writes the figures as a Markdown table; other heads the column of what perfpipe is held against.
+func table(other string, figures []Figure) string {
 	var b strings.Builder
-	b.WriteString("| figure | perf | perfpipe | ratio | bar | |\n|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| figure | %s | perfpipe | ratio | bar | |\n|---|---|---|---|---|---|\n", other)
 	for _, f := range figures {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.What, f.Perf, f.Perfpipe, f.Ratio, f.Bar, f.Verdict)
 	}
@@ -62,9 +62,9 @@ the rounds' own ratios, perfpipe by perf.
 ## Allocations
 
 %s
-%s`,
+%s%s`,
 		m.Date, m.Commit, m.CPU, m.CPUs, m.MemoryMB, m.Load, m.Kernel, m.Perf, m.Perfpipe, m.Go,
-		len(r.Rounds), table(figures), grouped(r.Calls), r.Ring, r.Ring, benchTable(r.Benches), notes)
+		len(r.Rounds), table("perf", figures), grouped(r.Calls), r.Ring, r.Ring, benchTable(r.Benches), r.Probes.section(), notes)
 	return b.String()
 }
 

@@ -17,6 +17,8 @@ type Results struct {
 	Accounts []Account `json:"accounts"`
 	Memory   []Memory  `json:"memory"`
 	Benches  []Bench   `json:"benchmarks"`
+	// Probes is nil in results that were made before there were any.
+	Probes *Probes `json:"probes,omitempty"`
 }
 
 // Machine is where and with what the figures were made.
@@ -103,6 +105,9 @@ func (r *Results) check() error {
 			return fmt.Errorf("ring %q: %d rows + %d lost is not %d generated", a.Ring, a.Rows, a.Lost, a.Generated)
 		}
 	}
+	if r.Probes != nil {
+		return r.Probes.check()
+	}
 	return nil
 }
 
@@ -129,9 +134,9 @@ func spreadOf(values []float64) spread {
 	return spread{s[0], m, s[len(s)-1]}
 }
 
-// text writes s with its unit, the range behind the median.
-func (s spread) text(format, unit string) string {
-	return fmt.Sprintf(format+"%s ("+format+" to "+format+")", s.median, unit, s.min, s.max)
+// text writes s, the range behind the median.
+func (s spread) text(format string) string {
+	return fmt.Sprintf(format+" ("+format+" to "+format+")", s.median, s.min, s.max)
 }
 
 // over takes one value of each round.
@@ -175,8 +180,8 @@ func (r *Results) figures() []Figure {
 func (r *Results) ratio(what, format string, limit float64, perf, perfpipe func(*Round) float64) Figure {
 	q := r.over(func(d *Round) float64 { return perfpipe(d) / perf(d) })
 	f := Figure{
-		What: what, Perf: r.over(perf).text(format, ""), Perfpipe: r.over(perfpipe).text(format, ""),
-		Ratio: q.text("%.3f", ""), Bar: "-", Verdict: "-",
+		What: what, Perf: r.over(perf).text(format), Perfpipe: r.over(perfpipe).text(format),
+		Ratio: q.text("%.3f"), Bar: "-", Verdict: "-",
 	}
 	if limit > 0 {
 		f.Bar, f.Verdict = fmt.Sprintf("at most %g x", limit), verdict(q.median <= limit)
