@@ -127,6 +127,12 @@ func TestCallChains(t *testing.T) {
 			}
 		}
 	}
+	tids := map[int64]int{}
+	for _, w := range readTable(t, dir, "_tasks") {
+		if tids[w.num("tid")]++; tids[w.num("tid")] > 1 {
+			t.Errorf("_tasks has a second row of thread %d: %v", w.num("tid"), w)
+		}
+	}
 	slept := 0
 	for _, w := range readTable(t, dir, "sched.sched_switch") {
 		names := symbolsOf(all.of(t, w))

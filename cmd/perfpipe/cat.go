@@ -49,14 +49,14 @@ Exit status: 0 printed, 1 the file is damaged or cannot be read, 2 usage.`,
 
 func runCat(st streams, path string, o catOptions) error {
 	if o.rows < 0 {
-		return usageError(fmt.Errorf("print %s: -n %d: the number of rows cannot be negative", path, o.rows))
+		return usageError(fmt.Errorf("cat: -n %d: the number of rows cannot be negative", o.rows))
 	}
 	err := view.Print(st.out, st.in, path, view.Options{Format: o.format, Table: o.table, Rows: o.rows})
 	switch {
 	case errors.Is(err, view.ErrUsage):
-		return usageError(fmt.Errorf("print %w", err))
+		return usageError(fmt.Errorf("cat: %w", err))
 	case err != nil:
-		return fmt.Errorf("print %w", err)
+		return fmt.Errorf("cat: %w", err)
 	}
 	return nil
 }

@@ -160,6 +160,12 @@ func (t *Table) Processes() []int32 {
 	return list
 }
 
+// twice bounds, in nanoseconds, the time between two records of one fork: every event
+// of a processor that asks for tasks or for mappings writes one
+// (perf_event_task_match, kernel/events/core.c). The kernel does not use the number
+// of a thread again within it.
+const twice = 100_000_000
+
 // Fork takes PERF_RECORD_FORK: thread tid of process pid was made by thread ptid
 // of process ppid. It bears its maker's name, executable and cgroup. time is in
 // nanoseconds on CLOCK_MONOTONIC, 0 where the record was made up for a task that
@@ -181,6 +187,9 @@ func (t *Table) Fork(time int64, pid, ppid, tid, ptid int32) {
 			if k.group.ppid < 0 && pid != ppid {
 				k.group.ppid = ppid
 			}
+			return
+		}
+		if k.pid == pid && time > 0 && k.scanned == 0 && k.start > 0 && time-k.start < twice {
 			return
 		}
 		t.end(k, 0)

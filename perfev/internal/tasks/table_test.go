@@ -199,6 +199,21 @@ func TestForkAfterScan(t *testing.T) {
 	s.wantDone("12/12<-1   0-0")
 }
 
+// Events for tasks and for mappings on one processor write a record of the fork each.
+func TestForkToldTwice(t *testing.T) {
+	s := newSteps(t, Options{})
+	s.Comm(5, 10, 10, []byte("sh"))
+	s.Fork(1_000_000, 10, 10, 11, 10)
+	s.Fork(1_001_400, 10, 10, 11, 10)
+	s.Exit(2_000_000, 10, 11)
+	s.Exit(2_001_000, 10, 11)
+	s.wantDone("10/11<-1 sh  1000000-2000000")
+	// Later it is another thread, and the end of the first was lost.
+	s.Fork(3_000_000, 10, 10, 12, 10)
+	s.Fork(3_000_000+twice, 10, 10, 12, 10)
+	s.wantDone("10/12<-1 sh  3000000-0")
+}
+
 func TestEndedAreForgottenInTurn(t *testing.T) {
 	s := newSteps(t, Options{})
 	const n = keepEnded + 10
