@@ -364,6 +364,9 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 	if s.HasAddr {
 		offset = s.Addr - fn.Addr
 	}
+	if s.Kind == Return && offset != 0 {
+		return nil, fmt.Errorf("0x%x is 0x%x bytes into %s: a return has no offset, it is wherever the function returns; name %s, or 0x%x", s.Addr, offset, display(fn), display(fn), fn.Addr)
+	}
 	switch {
 	case s.Kind == Return && p.Mode == RetSites:
 		scan, err := insn.Scan(code)

@@ -1,12 +1,15 @@
 package uprobe
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/perfpipe/perfpipe/uprobe/symbols"
 )
 
 // goProgram builds a Go program for Linux on amd64, which every system's Go can.
@@ -143,6 +146,21 @@ func TestPlanGoBehindStackCheck(t *testing.T) {
 	}
 }
 
+// addressOf is where a function begins in its file's address space.
+func addressOf(t *testing.T, path, name string) uint64 {
+	t.Helper()
+	f, err := symbols.Open(path, symbols.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fns, err := f.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fns[0].Addr
+}
+
 func TestPlanErrors(t *testing.T) {
 	bin := goProgram(t)
 	text := filepath.Join(t.TempDir(), "text")
@@ -155,6 +173,7 @@ func TestPlanErrors(t *testing.T) {
 		{"uprobe:" + bin + ":main.work+1", "no instruction begins at +0x1"},
 		{"uprobe:" + bin + ":main.work+0x10000", "lies behind the end"},
 		{"uprobe:" + bin + ":0x10", "no function that is known"},
+		{fmt.Sprintf("uretprobe:%s:0x%x", bin, addressOf(t, bin, "main.work")+1), "a return has no offset"},
 		{"uprobe:" + bin + ":main.work(m)", "there is no parameter m"},
 		{"uprobe:" + bin + ":main.work(%rdi)", "no register of the kernel"},
 		{"uprobe:" + text + ":f", "ELF"},
