@@ -1,6 +1,7 @@
 package uprobe
 
 import (
+	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
@@ -209,5 +210,30 @@ zz-7f r-xp 0 0 0 /x
 func TestDebuggedNone(t *testing.T) {
 	if w := Debugged(os.Getpid(), &Probe{}); w != "" {
 		t.Errorf("got %q", w)
+	}
+}
+
+// What holds for many functions of a glob is said once.
+func TestWarningsOfAGlob(t *testing.T) {
+	o := symbols.Options{Machine: elf.EM_X86_64}
+	libc, err := symbols.FindLibrary("libc.so.6", o)
+	if err != nil {
+		t.Skip(err)
+	}
+	if _, err := os.Stat(libc); err != nil {
+		t.Skip(err)
+	}
+	p, err := plan(t, Options{RetMode: RetSites}, "uretprobe:"+libc+":str*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, w := range p.Warnings {
+		if strings.Contains(w, "jumping to another one (places: ") {
+			said++
+		}
+	}
+	if said != 1 || len(p.Warnings) > 4 {
+		t.Errorf("got %d warnings, of jumps %d, want one of jumps: %q", len(p.Warnings), said, p.Warnings)
 	}
 }

@@ -60,6 +60,10 @@ type Probe struct {
 	Variants []Variant
 	// Mode is how a return probe finds returns, RetAuto for others.
 	Mode RetMode
+	// jumpers are the functions that leave by jumping to others as well, jumps the
+	// places where they do.
+	jumpers []string
+	jumps   int
 }
 
 // Variant is one event of the kernel.
