@@ -107,21 +107,6 @@ func (p *Probe) Rename(name string) {
 	}
 }
 
-// Funcs returns the functions of all sites, each once, in order.
-func (p *Probe) Funcs() []string {
-	var list []string
-	seen := map[string]bool{}
-	for i := range p.Variants {
-		for _, s := range p.Variants[i].Sites {
-			if !seen[s.Func] {
-				seen[s.Func] = true
-				list = append(list, s.Func)
-			}
-		}
-	}
-	return list
-}
-
 // lines returns the definitions of variant i for uprobe_events, under that name. path is
 // the file as the kernel is to open it, without blanks and colons.
 func (p *Probe) lines(i int, group, event, path string) []string {
