@@ -18,7 +18,7 @@ func Debugged(pid int, p *Probe) string {
 		return ""
 	}
 	if site, ok := breakpointAt(pid, p); ok {
-		return fmt.Sprintf("process %d is debugged by process %d, which has a breakpoint at the probed address (%s, offset 0x%x): hits are not seen while it is there; delete the breakpoint before this recording ends", pid, tracer, site.Func, site.Offset)
+		return fmt.Sprintf("process %d is debugged by process %d, and there is a breakpoint at the probed address (%s, offset 0x%x): if it is the debugger's and no other tracer's, hits are not seen while it is there; delete it before this recording ends", pid, tracer, site.Func, site.Offset)
 	}
 	return fmt.Sprintf("process %d is traced by process %d: set no breakpoint at a probed address, its hits would not be seen", pid, tracer)
 }
@@ -42,8 +42,8 @@ func tracerOf(pid int) int {
 }
 
 // breakpointAt finds a site of p at which the memory of process pid holds a trap that
-// the file does not. The kernel's own breakpoints are not shown there to others than
-// those who look before a probe is armed, which is when this is asked.
+// the file does not. It is asked before p is armed, whose own trap would be there as
+// well, as those of other tracers' probes are: nothing tells them from a debugger's.
 func breakpointAt(pid int, p *Probe) (Site, bool) {
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 	if err != nil {

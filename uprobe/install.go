@@ -123,8 +123,11 @@ func sameLayout(want, got *perfpipe.Schema) error {
 			continue
 		}
 		g := got.Field(f.Name)
-		if g == nil || g.Offset != f.Offset || g.Size != f.Size {
-			return fmt.Errorf("the kernel lays the field %s out in another way than planned (%+v): this release of perfpipe does not know it", f.Name, g)
+		if g == nil {
+			return fmt.Errorf("the kernel's format has no field %s: this release of perfpipe does not know this kernel", f.Name)
+		}
+		if g.Offset != f.Offset || g.Size != f.Size {
+			return fmt.Errorf("the kernel has the field %s at byte %d with %d bytes, planned were byte %d and %d bytes: this release of perfpipe does not know this kernel", f.Name, g.Offset, g.Size, f.Offset, f.Size)
 		}
 	}
 	for i := range want.Common {
@@ -156,10 +159,6 @@ func (in *Installed) explain(err error) error {
 // Close removes the probes. The descriptors of their events have to be closed
 // before. It may be called twice.
 func (in *Installed) Close() error { return in.group.Close() }
-
-// Sweep removes the probes that dead perfpipe processes left in the kernel, and
-// returns of how many. [Install] does so as well.
-func Sweep(t *tracefs.FS) (int, error) { return t.SweepGroups() }
 
 // checkCounters refuses two probes at one place with different reference counters,
 // which the kernel refuses with nothing but EINVAL.

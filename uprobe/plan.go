@@ -153,6 +153,9 @@ func (r *Resolver) planFunctions(p *Probe, b *binary) error {
 	if len(sites) == 0 {
 		return fmt.Errorf("none of the %d functions can be probed; the first: %s", len(funcs), skipped[0])
 	}
+	if p.jumps > 0 {
+		p.warn("returns are not seen where a function leaves by jumping to another one (places: %d): %s", p.jumps, some(p.jumpers, 6))
+	}
 	if n := len(skipped); n > 0 {
 		p.warn("%d of %d functions left out; %s", n, len(funcs), skipped[0])
 	}
@@ -297,7 +300,7 @@ func (r *Resolver) functions(p *Probe, b *binary) ([]symbols.Func, error) {
 // chooses one for (STT_GNU_IFUNC): a probe on those would hit the chooser, once.
 func (r *Resolver) indirect(p *Probe, b *binary, funcs []symbols.Func) []symbols.Func {
 	var out []symbols.Func
-	var chosen []string
+	var chosen, unknown []string
 	for _, fn := range funcs {
 		if !fn.IFunc {
 			out = append(out, fn)
@@ -305,15 +308,18 @@ func (r *Resolver) indirect(p *Probe, b *binary, funcs []symbols.Func) []symbols
 		}
 		impl := b.Implementations(fn)
 		if len(impl) == 0 {
-			p.warn("%s is chosen by the loader (IFUNC): the probe fires when it chooses, not when it is called; name the implementation, or install the debug symbols of %s that list them", fn.Name, b.name)
+			unknown = append(unknown, fn.Name)
 			out = append(out, fn)
 			continue
 		}
 		chosen = append(chosen, fn.Name)
 		out = append(out, impl...)
 	}
-	if n := len(chosen); n > 0 {
+	if len(chosen) > 0 {
 		p.warn("chosen by the loader (IFUNC) among several implementations, all of which are probed: %s", some(chosen, 6))
+	}
+	if len(unknown) > 0 {
+		p.warn("chosen by the loader (IFUNC) among implementations that are not known, so that the probe fires when it chooses and not when they are called: %s; name an implementation, or install the debug symbols of %s that list them", some(unknown, 6), b.name)
 	}
 	return out
 }
@@ -364,6 +370,9 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 	if s.HasAddr {
 		offset = s.Addr - fn.Addr
 	}
+	if s.Kind == Return && offset != 0 {
+		return nil, fmt.Errorf("0x%x is 0x%x bytes into %s: a return has no offset, it is wherever the function returns; name %s, or 0x%x", s.Addr, offset, display(fn), display(fn), fn.Addr)
+	}
 	switch {
 	case s.Kind == Return && p.Mode == RetSites:
 		scan, err := insn.Scan(code)
@@ -374,7 +383,7 @@ func (r *Resolver) sites(p *Probe, b *binary, fn *symbols.Func) ([]Site, error) 
 			return nil, r.noSites(b, fn, goFunc, err)
 		}
 		if n := len(scan.TailCalls); n > 0 {
-			p.warn("%s leaves by jumping to another function in %d places: those returns are not seen", display(fn), n)
+			p.jumpers, p.jumps = append(p.jumpers, display(fn)), p.jumps+n
 		}
 		offsets = scan.Returns
 	case s.Kind == Return:

@@ -1,12 +1,16 @@
 package uprobe
 
 import (
+	"debug/elf"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/perfpipe/perfpipe/uprobe/symbols"
 )
 
 // goProgram builds a Go program for Linux on amd64, which every system's Go can.
@@ -143,6 +147,21 @@ func TestPlanGoBehindStackCheck(t *testing.T) {
 	}
 }
 
+// addressOf is where a function begins in its file's address space.
+func addressOf(t *testing.T, path, name string) uint64 {
+	t.Helper()
+	f, err := symbols.Open(path, symbols.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fns, err := f.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fns[0].Addr
+}
+
 func TestPlanErrors(t *testing.T) {
 	bin := goProgram(t)
 	text := filepath.Join(t.TempDir(), "text")
@@ -155,6 +174,7 @@ func TestPlanErrors(t *testing.T) {
 		{"uprobe:" + bin + ":main.work+1", "no instruction begins at +0x1"},
 		{"uprobe:" + bin + ":main.work+0x10000", "lies behind the end"},
 		{"uprobe:" + bin + ":0x10", "no function that is known"},
+		{fmt.Sprintf("uretprobe:%s:0x%x", bin, addressOf(t, bin, "main.work")+1), "a return has no offset"},
 		{"uprobe:" + bin + ":main.work(m)", "there is no parameter m"},
 		{"uprobe:" + bin + ":main.work(%rdi)", "no register of the kernel"},
 		{"uprobe:" + text + ":f", "ELF"},
@@ -190,5 +210,30 @@ zz-7f r-xp 0 0 0 /x
 func TestDebuggedNone(t *testing.T) {
 	if w := Debugged(os.Getpid(), &Probe{}); w != "" {
 		t.Errorf("got %q", w)
+	}
+}
+
+// What holds for many functions of a glob is said once.
+func TestWarningsOfAGlob(t *testing.T) {
+	o := symbols.Options{Machine: elf.EM_X86_64}
+	libc, err := symbols.FindLibrary("libc.so.6", o)
+	if err != nil {
+		t.Skip(err)
+	}
+	if _, err := os.Stat(libc); err != nil {
+		t.Skip(err)
+	}
+	p, err := plan(t, Options{RetMode: RetSites}, "uretprobe:"+libc+":str*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, w := range p.Warnings {
+		if strings.Contains(w, "jumping to another one (places: ") {
+			said++
+		}
+	}
+	if said != 1 || len(p.Warnings) > 4 {
+		t.Errorf("got %d warnings, of jumps %d, want one of jumps: %q", len(p.Warnings), said, p.Warnings)
 	}
 }

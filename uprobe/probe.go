@@ -60,6 +60,10 @@ type Probe struct {
 	Variants []Variant
 	// Mode is how a return probe finds returns, RetAuto for others.
 	Mode RetMode
+	// jumpers are the functions that leave by jumping to others as well, jumps the
+	// places where they do.
+	jumpers []string
+	jumps   int
 }
 
 // Variant is one event of the kernel.
@@ -101,21 +105,6 @@ func (p *Probe) Rename(name string) {
 		s.Name, s.Table = p.Name, p.Table
 		p.Variants[i].Schema = &s
 	}
-}
-
-// Funcs returns the functions of all sites, each once, in order.
-func (p *Probe) Funcs() []string {
-	var list []string
-	seen := map[string]bool{}
-	for i := range p.Variants {
-		for _, s := range p.Variants[i].Sites {
-			if !seen[s.Func] {
-				seen[s.Func] = true
-				list = append(list, s.Func)
-			}
-		}
-	}
-	return list
 }
 
 // lines returns the definitions of variant i for uprobe_events, under that name. path is

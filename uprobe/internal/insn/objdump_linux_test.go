@@ -31,7 +31,7 @@ func TestAgainstObjdump(t *testing.T) {
 		{"libc", "libc.so.6", 1 << 30, 5},
 		{"libm", "libm.so.6", 1 << 30, 0},
 		{"libcrypto", "libcrypto.so.3", 1 << 30, 50},
-		{"node", "node", 1500 << 10, 0},
+		{"node", "node", 512 << 10, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,8 +167,9 @@ func compare(code []byte, addr uint64, want map[uint64]bool) error {
 	if n != s.Instructions {
 		return fmt.Errorf("got %d instructions, want %d", s.Instructions, n)
 	}
-	// A decoder that is right about every boundary accepts each.
-	if len(code) > 4096 {
+	// A decoder that is right about every boundary accepts each. It begins anew for each
+	// byte, so that long functions are left out.
+	if len(code) > 512 {
 		return nil
 	}
 	for off := range uint64(len(code)) {

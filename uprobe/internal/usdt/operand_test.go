@@ -1,7 +1,6 @@
 package usdt
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -232,77 +231,6 @@ func TestFetch(t *testing.T) {
 			}
 			if (a.Null == "") != (a.Expr != "") {
 				t.Errorf("null: got %q with expression %q", a.Null, a.Expr)
-			}
-		})
-	}
-}
-
-// types gives the sites of a probe, each by the text of its arguments.
-func sitesOf(t *testing.T, args ...string) []Site {
-	t.Helper()
-	var sites []Site
-	for i, s := range args {
-		ops, err := ParseOperands(s, symbols)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sites = append(sites, Site{Vaddr: uint64(i), Args: ops})
-	}
-	return sites
-}
-
-func TestTypes(t *testing.T) {
-	tests := []struct {
-		name   string
-		sites  []string
-		want   string
-		groups string
-	}{
-		{"no sites", nil, "", "[]"},
-		{"no arguments", []string{"", ""}, "", "[[0 1]]"},
-		{"agree", []string{"-4@%eax 8@(%rdi)", "-4@$5 8@%rsi"}, "s4 u8", "[[0 1]]"},
-		{"sign differs", []string{"-4@%eax", "4@%eax", "-4@%ebx"}, "s4!", "[[0 2] [1]]"},
-		{"size differs", []string{"8@%rax 1@$0", "4@%eax 1@$0"}, "u8! u1", "[[0] [1]]"},
-		{"float", []string{"8f@%rax", "8@%rax"}, "f8!", "[[0] [1]]"},
-		{"one cannot be fetched", []string{"8@(%rax,%rbx,8)", "8@%rax"}, "u8!1", "[[0] [1]]"},
-		{"none can be fetched", []string{"8@(%rax,%rbx,8)", "8@%fs:0"}, "u8 2", "[[0 1]]"},
-		{"high byte", []string{"1@%ah", "1@%al"}, "u1!", "[[0] [1]]"},
-		{"missing", []string{"8@%rax", "8@%rax 8@%rbx"}, "u8 u8!", "[[0] [1]]"},
-		{"missing later", []string{"8@%rax 8@%rbx", "8@%rax"}, "u8 u8!", "[[0] [1]]"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			sites := sitesOf(t, tt.sites...)
-			var got []string
-			for _, a := range Types(sites) {
-				s := map[bool]string{true: "s", false: "u"}[a.Signed]
-				if a.Float {
-					s = "f"
-				}
-				s += fmt.Sprint(a.Size)
-				if !a.Agree {
-					s += "!"
-				} else if a.Null > 0 {
-					s += " "
-				}
-				if a.Null > 0 {
-					s += fmt.Sprint(a.Null)
-				}
-				got = append(got, s)
-			}
-			if g := strings.Join(got, " "); g != tt.want {
-				t.Errorf("types: got %q, want %q", g, tt.want)
-			}
-			groups := [][]uint64{}
-			for _, g := range Alike(sites) {
-				var at []uint64
-				for _, s := range g {
-					at = append(at, s.Vaddr)
-				}
-				groups = append(groups, at)
-			}
-			if g := fmt.Sprint(groups); g != tt.groups {
-				t.Errorf("groups: got %v, want %v", g, tt.groups)
 			}
 		})
 	}
