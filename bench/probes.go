@@ -205,7 +205,7 @@ Medians of %d interleaved rounds (untraced, perf, perfpipe, bpftrace); %s.
 
 %s
 - The load: a C program that calls `+"`int hit(int id, int n, const char *path)`"+` %s times a round, pinned to one
-  processor; the text has 33 bytes and the function begins with a push, as most do. Its figure is the median chunk of 1,000.
+  processor; the text has 33 bytes and the function begins with a push, as most do. Its figure is the median chunk of 100.
 - `+"`perf probe -x hit --add 'GROUP:hit=hit id n path:string'`"+`, then `+"`perf record -e GROUP:hit -a -C 1 -m 16M`"+`;
   `+"`perfpipe record -e 'uprobe:hit:hit(id, n, path)' -a -C 1 -m 16M`"+`, into zstd Parquet;
   `+"`bpftrace -e 'uprobe:hit:hit { printf(\"%%d %%d %%s\\n\", arg0, arg1, str(arg2)); }' > /dev/null`"+` with a buffer of 16 MB.

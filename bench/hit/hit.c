@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Some milliseconds under a recorder, so that a chunk that another task interrupted
- * stands out from the others. */
-#define CHUNK 1000
+/* A fraction of a millisecond under a recorder, so that few chunks are interrupted by
+ * another task, and those stand out. */
+#define CHUNK 100
 
 volatile int sink;
 const char *volatile text = "/usr/share/doc/perfpipe/README.md";
