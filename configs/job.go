@@ -253,7 +253,7 @@ func (d *decoder) target(n *yaml.Node, t *Target) {
 					d.fail(n, "%s is empty", what)
 				case strings.ContainsRune(s, 0):
 					d.fail(n, "%s holds a NUL character", what)
-				case what == "comm" && len(s) > commLen:
+				case what == "comm" && len(s) > commLen && !strings.ContainsAny(s, "*?["):
 					d.fail(n, "comm: %q has %d bytes, and the kernel keeps at most %d of a task's name", s, len(s), commLen)
 				}
 				*to = s
@@ -287,15 +287,15 @@ func (d *decoder) target(n *yaml.Node, t *Target) {
 		{"command", func(n *yaml.Node) { t.Command = d.command(n) }},
 		{"inherit", func(n *yaml.Node) { d.flag(n, "inherit", &inherit); t.NoInherit = !inherit }},
 	}, nil)
-	if t.All && (len(t.PIDs)+len(t.TIDs) > 0 || t.User+t.Comm+t.Cgroup != "") {
-		d.fail(all, "all records every task: it cannot be joined with pids, tids, user, comm or cgroup")
+	if t.All && (len(t.PIDs)+len(t.TIDs) > 0 || t.User+t.Cgroup != "") {
+		d.fail(all, "all records every task: it cannot be joined with pids, tids, user or cgroup")
 	}
 	switch {
 	case !t.Tree:
 	case t.NoInherit:
 		d.fail(tree, "tree takes the processes that the targets start, and inherit: false leaves them out")
-	case t.All || len(t.PIDs)+len(t.Command) == 0 && t.User+t.Comm == "":
-		d.fail(tree, "tree needs a process to begin with; add pids, user, comm or command")
+	case t.All || len(t.PIDs)+len(t.Command) == 0 && t.User == "":
+		d.fail(tree, "tree needs a process to begin with; add pids, user or command")
 	}
 }
 

@@ -145,6 +145,10 @@ stacks: {mode: dwarf, kernel: false, inline: true, size: 16K}
 		{"block filter", "events:\n- event: a:b\n  filter: |\n    x == 1 &&\n      y == 2\n", []Capture{{
 			Events: []Event{{Select: []string{"a:b"}, Filter: "x == 1 &&\n  y == 2"}},
 		}}},
+		{"a name's glob is as long as it likes", "events: a:b\ntarget: {all: true, comm: 'worker-[0-9]*-of-*'}", []Capture{{
+			Events: []Event{{Select: []string{"a:b"}}}, Target: Target{All: true, Comm: "worker-[0-9]*-of-*"},
+		}}},
+		{"short words of probes", "events: 'u:a:f(x, \"y z\")'", []Capture{{Events: []Event{{Select: []string{"u:a:f(x, \"y z\")"}}}}}},
 		{"commas in a filter", "events: [{event: a:b, filter: 'x in {1,2}'}]", []Capture{{
 			Events: []Event{{Select: []string{"a:b"}, Filter: "x in {1,2}"}},
 		}}},
@@ -224,7 +228,7 @@ job.yaml:5:3: this output has no path; add: path: FILE, FOLDER or -
 job.yaml:6:3: output is empty
 job.yaml:7:39: level: 12 is not within gzip's 1 to 9
 job.yaml:8:39: level: none has no levels`},
-		{"all with pids", "events: a:b\ntarget: {pids: [1], all: true}", `job.yaml:2:26: all records every task: it cannot be joined with pids, tids, user, comm or cgroup`},
+		{"all with pids", "events: a:b\ntarget: {pids: [1], all: true}", `job.yaml:2:26: all records every task: it cannot be joined with pids, tids, user or cgroup`},
 		{"cpus", "events: a:b\ntarget: {cpus: many}", `job.yaml:2:16: cpus: cpu list "many": no cpu`},
 		{"rotate", "events: a:b\nrotate: {max_files: 3}", `job.yaml:2:21: max_files counts files that rotation made, and nothing rotates; add size, every or on_signal`},
 		{"rotate empty", "events: a:b\nrotate: {}", `job.yaml:2:9: rotate says nothing; add size, every or on_signal, or take it away`},
@@ -290,12 +294,12 @@ job.yaml:5:54: size: the kernel copies a multiple of 8 bytes, at most 65528
 job.yaml:6:54: size: the kernel copies a multiple of 8 bytes, at most 65528
 job.yaml:7:34: stacks of neither the kernel nor the process are none; write stacks: none
 job.yaml:8:34: mode: dwarf is a way to take the process's stack; for the kernel's alone write mode: fp`},
-		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, comm: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}", `
-job.yaml:2:41: tree needs a process to begin with; add pids, user, comm or command
+		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true, comm: x}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, user: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}", `
+job.yaml:2:41: tree needs a process to begin with; add pids, user or command
 job.yaml:3:41: tree takes the processes that the targets start, and inherit: false leaves them out
 job.yaml:4:41: comm: "0123456789abcdef" has 16 bytes, and the kernel keeps at most 15 of a task's name
 job.yaml:5:43: cgroup is empty
-job.yaml:5:52: all records every task: it cannot be joined with pids, tids, user, comm or cgroup
+job.yaml:5:52: all records every task: it cannot be joined with pids, tids, user or cgroup
 job.yaml:6:36: ret_mode must be one of auto, sites, trampoline, not "site"; did you mean "sites"?
 job.yaml:6:60: unsafe_uretprobe must be true or false, not "yes"`},
 		{"not UTF-8", "events: a:b\nname: x\xff", `job.yaml:2:8: byte 0xff is no text: the file must be UTF-8 without control characters`},
