@@ -69,11 +69,13 @@ type Target struct {
 	PIDs, TIDs []int
 	// User is a name or number: every process of that user at the start.
 	User string
-	// Comm is a task's name: the tasks that bear it at the start.
+	// Comm is a task's name or a glob of it: events of tasks that bear it when the event
+	// happens. It is a filter, and goes with every target.
 	Comm string
-	// Cgroup is the path of a cgroup v2 below its mount: the tasks in it.
+	// Cgroup is a cgroup, by its folder or by its name in /proc/PID/cgroup: the tasks in
+	// it and below it.
 	Cgroup string
-	// Tree takes the processes that the targets start, and theirs in turn.
+	// Tree takes in the descendants that PIDs and the processes of User have already.
 	Tree bool
 	// CPUs is a list as the kernel writes it ("0,2-4"), "" is all that are online.
 	// Beside a command it means every task on these processors, as with perf.

@@ -149,6 +149,10 @@ stacks: {mode: dwarf, kernel: false, inline: true, size: 16K}
 		{"block filter", "events:\n- event: a:b\n  filter: |\n    x == 1 &&\n      y == 2\n", []Capture{{
 			Events: []Event{{Select: []string{"a:b"}, Filter: "x == 1 &&\n  y == 2"}},
 		}}},
+		{"a name's glob is as long as it likes", "events: a:b\ntarget: {all: true, comm: 'worker-[0-9]*-of-*'}", []Capture{{
+			Events: []Event{{Select: []string{"a:b"}}}, Target: Target{All: true, Comm: "worker-[0-9]*-of-*"},
+		}}},
+		{"short words of probes", "events: 'u:a:f(x, \"y z\")'", []Capture{{Events: []Event{{Select: []string{"u:a:f(x, \"y z\")"}}}}}},
 		{"commas in a filter", "events: [{event: a:b, filter: 'x in {1,2}'}]", []Capture{{
 			Events: []Event{{Select: []string{"a:b"}, Filter: "x in {1,2}"}},
 		}}},

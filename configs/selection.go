@@ -7,7 +7,7 @@ import (
 )
 
 // IsProbe reports whether a selection is a probe of user space (uprobe:, uretprobe:,
-// usdt:) or lifecycle, and not the name or glob of a tracepoint. A "!" before it is
+// usdt:, or bpftrace's short u:, ur:, U:) or lifecycle, and not the name or glob of a tracepoint. A "!" before it is
 // taken for a part of neither.
 func IsProbe(s string) bool {
 	s = strings.TrimPrefix(s, "!")
@@ -16,7 +16,7 @@ func IsProbe(s string) bool {
 
 // probeKind returns the word with its colon that a probe begins with, "" for others.
 func probeKind(s string) string {
-	for _, k := range [...]string{"uprobe:", "uretprobe:", "usdt:"} {
+	for _, k := range [...]string{"uprobe:", "uretprobe:", "usdt:", "u:", "ur:", "U:"} {
 		if strings.HasPrefix(s, k) {
 			return k
 		}

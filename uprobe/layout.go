@@ -103,8 +103,7 @@ func newVariant(sites []Site, bufs map[string]int) Variant {
 		if a.Null != "" || !ok || a.Type == "string" {
 			continue
 		}
-		if at, seen := lowest[inner]; !seen || off < low[inner] {
-			_ = at
+		if _, seen := lowest[inner]; !seen || off < low[inner] {
 			lowest[inner], low[inner] = i, off
 		}
 	}
