@@ -33,9 +33,15 @@ func (r *Resolver) planStatic(p *Probe, b *binary) error {
 	p.Name = provider + ":" + name
 	var sites []Site
 	bufs := map[string]int{}
+	most := 0
 	for i := range chosen {
 		for _, us := range chosen[i].Sites {
-			list, err := p.operands(&us, bufs)
+			most = max(most, len(us.Args))
+		}
+	}
+	for i := range chosen {
+		for _, us := range chosen[i].Sites {
+			list, err := p.operands(&us, most, bufs)
 			if err != nil {
 				return fmt.Errorf("%s:%s at 0x%x: %w", chosen[i].Provider, chosen[i].Name, us.Vaddr, err)
 			}
@@ -78,13 +84,14 @@ func chooseStatic(all []usdt.Probe, s *Spec, binary string) ([]usdt.Probe, error
 	return nil, fmt.Errorf("%s has no static probe %s:%s%s", binary, s.Provider, s.Name, nearest(s.Name, names))
 }
 
-// operands says how a static probe's arguments are fetched at one place.
-func (p *Probe) operands(us *usdt.Site, bufs map[string]int) ([]fetch.Arg, error) {
+// operands says how a static probe's arguments are fetched at one place. most is the
+// number of arguments at the place that has the most: what others have more is null here.
+func (p *Probe) operands(us *usdt.Site, most int, bufs map[string]int) ([]fetch.Arg, error) {
 	s := p.Spec
 	want := s.Args
 	if !s.HasArgs || len(want) == 1 && want[0].Base == "*" {
 		want = nil
-		for i := range us.Args {
+		for i := range most {
 			want = append(want, Arg{Base: fmt.Sprintf("arg%d", i)})
 		}
 	}
@@ -93,15 +100,17 @@ func (p *Probe) operands(us *usdt.Site, bufs map[string]int) ([]fetch.Arg, error
 		n, ok := strings.CutPrefix(a.Base, "arg")
 		i, err := strconv.Atoi(n)
 		if !ok || err != nil || len(a.Path) > 0 {
-			return nil, fmt.Errorf("%q: the arguments of a static probe have no names and no members: they are arg0 to arg%d, as in (name=arg0:string)", a.Base, max(0, len(us.Args)-1))
+			return nil, fmt.Errorf("%q: the arguments of a static probe have no names and no members: they are arg0 to arg%d, as in (name=arg0:string)", a.Base, max(0, most-1))
 		}
-		if i < 0 || i >= len(us.Args) {
-			return nil, fmt.Errorf("%s: there are %d arguments here, counted from arg0", a.Base, len(us.Args))
+		if i < 0 || i >= most {
+			return nil, fmt.Errorf("%s: there are %d arguments, counted from arg0", a.Base, most)
 		}
 		name := columnOf(a)
-		f, err := us.Args[i].Fetch(name, a.Type, a.Len)
-		if err != nil {
-			return nil, err
+		f := fetch.Arg{Name: name, Null: fmt.Sprintf("a place with %d arguments has no %s", len(us.Args), a.Base)}
+		if i < len(us.Args) {
+			if f, err = us.Args[i].Fetch(name, a.Type, a.Len); err != nil {
+				return nil, err
+			}
 		}
 		if f.Null != "" {
 			p.warn("%s is always null at one place or more: %s", name, f.Null)
