@@ -178,7 +178,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		fmt.Fprintf(st.err, "perfpipe %s: lost %s records of names, forks and exits: pid and comm of some rows may be those of before\n", o.Command, commas(n))
 	}
 	if n := src.StacksRetold(); n > 0 {
-		fmt.Fprintf(st.err, "perfpipe %s: the memory of call chains was full %s: rows of _stacks are there more than once, and frames may have new ids\n", o.Command, plural(int(n), "time"))
+		fmt.Fprintf(st.err, "perfpipe %s: the memory of call chains was full %s: rows of _stacks are there more than once, and frames may have new ids\n", o.Command, plural(n, "time"))
 	}
 	if n := src.Pending(); n > 0 && !o.Quiet {
 		fmt.Fprintf(st.err, "perfpipe %s: %s whose return is recorded had not returned when the recording ended\n", o.Command, plural(int(n), "call"))

@@ -247,17 +247,11 @@ func parseGroup(name string) (id identity, ok bool) {
 	if !ok {
 		return id, false
 	}
-	part := strings.Split(rest, "_")
-	if len(part) != 4 {
+	id, last, ok := parseIdentity(rest)
+	if _, err := hex.DecodeString(last); err != nil {
 		return id, false
 	}
-	pid, err := strconv.ParseUint(part[0], 10, 31)
-	start, err1 := strconv.ParseUint(part[1], 10, 64)
-	ns, err2 := strconv.ParseUint(part[2], 10, 64)
-	if _, err3 := hex.DecodeString(part[3]); errors.Join(err, err1, err2, err3) != nil {
-		return id, false
-	}
-	return identity{int(pid), start, ns}, true
+	return id, ok
 }
 
 // Uprobe is one line of uprobe_events: a probe that is defined, by whomever.

@@ -108,16 +108,24 @@ func parseInstance(name string) (id identity, ok bool) {
 	if !ok {
 		return id, false
 	}
-	part := strings.Split(rest, "_")
-	if len(part) != 4 {
+	id, last, ok := parseIdentity(rest)
+	if _, err := strconv.ParseUint(last, 10, 32); err != nil {
 		return id, false
+	}
+	return id, ok
+}
+
+// parseIdentity reads <pid>_<start time>_<pid namespace>_<last>.
+func parseIdentity(s string) (id identity, last string, ok bool) {
+	part := strings.Split(s, "_")
+	if len(part) != 4 {
+		return id, "", false
 	}
 	pid, err := strconv.ParseUint(part[0], 10, 31)
 	start, err1 := strconv.ParseUint(part[1], 10, 64)
 	ns, err2 := strconv.ParseUint(part[2], 10, 64)
-	_, err3 := strconv.ParseUint(part[3], 10, 32)
-	if errors.Join(err, err1, err2, err3) != nil {
-		return id, false
+	if errors.Join(err, err1, err2) != nil {
+		return id, "", false
 	}
-	return identity{int(pid), start, ns}, true
+	return identity{int(pid), start, ns}, part[3], true
 }
