@@ -13,7 +13,8 @@ type testBPFRing struct {
 	headPos, tailPos uint64
 }
 
-func newTestBPFRing(size int) *testBPFRing {
+func newTestBPFRing() *testBPFRing {
+	const size = 256
 	t := &testBPFRing{}
 	t.mem = ringMemory{
 		data:    make([]byte, 2*size),
@@ -64,7 +65,7 @@ func (t *testBPFRing) take() (got []string) {
 }
 
 func TestBPFRing(t *testing.T) {
-	r := newTestBPFRing(256)
+	r := newTestBPFRing()
 	first, _ := r.reserve(8 + 5)
 	second, _ := r.reserve(8 + 3)
 	third, _ := r.reserve(8 + 4)
@@ -93,7 +94,7 @@ func TestBPFRing(t *testing.T) {
 }
 
 func TestBPFRingAroundTheEnd(t *testing.T) {
-	r := newTestBPFRing(256)
+	r := newTestBPFRing()
 	for n := range 200 {
 		text := fmt.Sprintf("%0*d", 1+n%40, n)
 		pos, ok := r.reserve(8 + len(text))
@@ -112,7 +113,7 @@ func TestBPFRingAroundTheEnd(t *testing.T) {
 }
 
 func TestBPFRingGivenUp(t *testing.T) {
-	r := newTestBPFRing(256)
+	r := newTestBPFRing()
 	r.reserve(8 + 20) // never committed
 	pos, _ := r.reserve(8 + 1)
 	r.commit(pos, 7, "x", 0)
@@ -125,7 +126,7 @@ func TestBPFRingGivenUp(t *testing.T) {
 
 func TestBPFRingCorrupt(t *testing.T) {
 	for _, word := range []uint32{0, 7, 1 << 20, discardBit | 1<<20, 1<<30 - 1} {
-		r := newTestBPFRing(256)
+		r := newTestBPFRing()
 		r.headPos = 64
 		r.put(0, binary.LittleEndian.AppendUint32(nil, word))
 		if r.find(roundBytes); r.corrupt != 1 || r.pending() || r.next != 64 {
@@ -140,7 +141,7 @@ func FuzzBPFRing(f *testing.F) {
 	f.Add([]byte{16, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9}, uint16(24), uint16(0))
 	f.Add([]byte{8, 0, 0, 64, 0, 0, 0, 0}, uint16(16), uint16(248))
 	f.Fuzz(func(t *testing.T, data []byte, length, from uint16) {
-		r := newTestBPFRing(256)
+		r := newTestBPFRing()
 		start := uint64(from) &^ 7
 		r.next, r.tail, r.tailPos = start, start, start
 		r.headPos = start + uint64(length)%257&^7

@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf/asm"
@@ -12,14 +13,24 @@ import (
 //	64   wake      not 0 while the reader sleeps: the next record wakes it and clears it
 //	128  counters  64 bytes for each program and processor
 const (
-	// WordOn and WordWake are offsets of u32 words in the words.
-	WordOn, WordWake = 0, 64
-	counters         = 128
-	counterBytes     = 64
-	// WordStarted and WordDone count, from the start of a program's counters, the runs
-	// that began and that ended; WordLost the records that found no room, WordHits the
-	// hits while records were wanted, where [Probe.Counted]. They are u64.
-	WordStarted, WordDone, WordLost, WordHits = 0, 8, 16, 24
+	// WordOn is the offset of a u32 in the words.
+	WordOn = 0
+	// WordWake is that of another, in a cache line of its own.
+	WordWake     = 64
+	counters     = 128
+	counterBytes = 64
+)
+
+// Offsets of u64 words from where the counters of a program begin.
+const (
+	// WordStarted counts the runs that began.
+	WordStarted = 0
+	// WordDone counts those that ended.
+	WordDone = 8
+	// WordLost counts the records that found no room.
+	WordLost = 16
+	// WordHits counts the hits while records were wanted, where [Probe.Counted].
+	WordHits = 24
 )
 
 // WordsSize is how many bytes the words of so many programs take.
@@ -169,7 +180,7 @@ func (b *builder) read() error {
 		return fmt.Errorf("a record of %d bytes of type %d: its common fields are not within", p.Size, p.Type)
 	}
 	if b.m.CPUs < 1 {
-		return fmt.Errorf("no processor has a ring")
+		return errors.New("no processor has a ring")
 	}
 	for _, f := range p.Fields {
 		e, err := parseExpr(f.Expr)

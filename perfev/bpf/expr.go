@@ -1,8 +1,8 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -125,7 +125,7 @@ func parseType(text string) (t valueType, err error) {
 	}
 	bits := ""
 	if strings.HasPrefix(s, "b") {
-		if s, bits, err = bitfield(s[1:], &t); err != nil {
+		if bits, err = bitfield(s[1:], &t); err != nil {
 			return t, fmt.Errorf("fetch type %q: %w", text, err)
 		}
 	} else if len(s) > 1 && strings.IndexByte("usx", s[0]) >= 0 {
@@ -144,18 +144,15 @@ func parseType(text string) (t valueType, err error) {
 	return t, nil
 }
 
-// bitfield reads WIDTH@OFFSET/SIZE.
-func bitfield(s string, t *valueType) (rest, size string, err error) {
+// bitfield reads WIDTH@OFFSET/SIZE and returns the size.
+func bitfield(s string, t *valueType) (size string, err error) {
 	width, s, ok1 := strings.Cut(s, "@")
 	shift, size, ok2 := strings.Cut(s, "/")
 	w, err1 := strconv.ParseUint(width, 10, 7)
 	o, err2 := strconv.ParseUint(shift, 10, 7)
 	if !ok1 || !ok2 || err1 != nil || err2 != nil || w == 0 || w > 64 {
-		return "", "", fmt.Errorf("it is no bWIDTH@OFFSET/SIZE")
+		return "", errors.New("it is no bWIDTH@OFFSET/SIZE")
 	}
 	t.bits, t.shift = int(w), int(o)
-	return "", size, nil
+	return size, nil
 }
-
-// fits reports whether v can be an immediate operand.
-func fits(v int64) bool { return v >= math.MinInt32 && v <= math.MaxInt32 }
