@@ -91,6 +91,13 @@ func TestFieldText(t *testing.T) {
 		putLoc(raw, 16, 48, loc)
 		return raw
 	}
+	// A program says by one byte more than the NUL that there is more of the text.
+	ofProgram := func(n int) []byte {
+		raw := append(make([]byte, 48), bytes.Repeat([]byte("x"), 4096)...)
+		raw = append(raw, 0, 0)
+		putLoc(raw, 16, 48, n)
+		return raw
+	}
 	noRoom := make([]byte, 4112)
 	putLoc(noRoom, 16, 4112, 0)
 	tests := []struct {
@@ -114,6 +121,8 @@ func TestFieldText(t *testing.T) {
 		{"cut by the page of an entry probe", str, full(16, 4112-48), strings.Repeat("x", 4112-49), true, true, true},
 		{"cut by the page of a return probe", str, full(24, 4120-48), strings.Repeat("x", 4120-49), true, true, true},
 		{"one byte less", str, full(16, 4111-48), strings.Repeat("x", 4111-48), true, false, true},
+		{"of a program, as long as there is", str, ofProgram(4097), strings.Repeat("x", 4096), true, false, true},
+		{"of a program, longer", str, ofProgram(4098), strings.Repeat("x", 4096), true, true, true},
 		{"no room", headless, noRoom, "", false, true, true},
 		{"in place", static, record("", 1, 0, "", "abc"), "abc", true, false, true},
 		{"in place, all of it", static, record("", 1, 0, "", "abcdefgh"), "abcdefgh", true, true, true},

@@ -242,6 +242,11 @@ const (
 	returnEnd = 24 + 4096
 )
 
+// maxText is the most bytes that there are of a string. Data that is longer than so
+// many and their NUL, which the kernel's own fetch never makes, is of a longer string:
+// so perfpipe's programs (perfev/bpf) say that it is cut.
+const maxText = 4096
+
 // Text returns the text of a string field of a probe, up to its first NUL byte.
 // present is false where the memory could not be read, cut is true where data is
 // only the beginning of the text, or where other strings left no room for any of it. ok is false where the field does not lie within raw.
@@ -286,6 +291,8 @@ func (f *Field) Text(raw []byte) (data []byte, present, cut, ok bool) {
 	end := f.end(raw)
 	full := end == entryEnd || end == returnEnd
 	switch {
+	case f.Loc == LocData && len(data) > maxText+1:
+		return upToNUL(data[:maxText]), true, true, true
 	case len(data) > 0:
 		// A string that is longer than the kernel takes is measured as 0, and then copied
 		// into the room that was measured for those behind it.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/bpf"
 )
 
 // Config says what a live source captures.
@@ -30,6 +31,8 @@ type Config struct {
 	// Entries are entry events of functions whose returns are among Events, to know
 	// how many returns were not seen. See [Entry].
 	Entries []Entry
+	// Engine is what makes the records.
+	Engine Engine
 }
 
 // CallChain says which call chains are taken; the zero value takes none.
@@ -104,6 +107,10 @@ type Event struct {
 	// as irq_vectors:irq_work_exit, may not be sampled (TRACE_EVENT_PERF_PERM),
 	// because taking a sample would fire them again. See [Source.LeftOut].
 	Optional bool
+	// Program describes the program that can record the event in perf's stead: a probe
+	// of user space that this process alone uses, as a program takes the event from
+	// everybody else. nil is none. Its records are not filtered: see [Source.Engine].
+	Program *bpf.Probe
 }
 
 // Target is whose events are taken: those of PIDs and TIDs, those of Cgroups, or of

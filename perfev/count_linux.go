@@ -14,6 +14,18 @@ type count struct {
 	fd int
 }
 
+// counters lists what perf counts. Where a program records the returns, it counts
+// them as well: what it does not leave to perf, perf does not count.
+func (s *Source) counters() []counter {
+	var list []counter
+	for _, c := range s.cfg.counters() {
+		if c.sign > 0 || !s.programs.has(c.of) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 // enableCounts turns the counts on, the returns' first: a return whose entry was
 // not counted makes the loss too small by one, the other way round there would be
 // a loss where there was none.
@@ -56,6 +68,11 @@ func (s *Source) balanceReturns() {
 		// A count that cannot be read is of an event that is gone with its task.
 		if n, err := sys.ReadCount(c.fd); err == nil {
 			s.unseen[c.of] += int64(c.sign) * int64(n)
+		}
+	}
+	for _, c := range s.cfg.counters() {
+		if c.sign < 0 && s.programs.has(c.of) {
+			s.unseen[c.of] -= int64(s.programs.hits(c.of))
 		}
 	}
 	for _, n := range s.unseen {

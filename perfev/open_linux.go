@@ -87,8 +87,14 @@ func (s *Source) open() error {
 	if err != nil {
 		return err
 	}
+	if err := s.openPrograms(cpus, size); err != nil {
+		return err
+	}
+	if len(s.programs.events) == len(s.cfg.Events) {
+		size = idleRing
+	}
 	// The count may change until the events are opened: then the kernel says so.
-	if err := checkFiles(len(s.cfg.Events)+len(s.cfg.counters()), len(cpus), targets); err != nil {
+	if err := checkFiles(len(s.cfg.Events)+len(s.counters()), len(cpus), targets); err != nil {
 		return err
 	}
 	if s.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
@@ -113,6 +119,8 @@ func (s *Source) open() error {
 	for i := range s.cpus {
 		s.rings = append(s.rings, s.cpus[i].data, s.cpus[i].side)
 	}
+	s.programRings = s.programs.readers(s.poll)
+	s.rings = append(s.rings, s.programRings...)
 	return nil
 }
 
@@ -251,6 +259,8 @@ type slot struct {
 	counter counter
 	// ci indexes the processors, -1 is all at once.
 	ci int
+	// place: the event only has the breakpoints placed, a program makes the records.
+	place bool
 }
 
 // slots lists what is opened for each target.
@@ -277,13 +287,24 @@ func (s *Source) slots() []slot {
 	}
 	var list []slot
 	for ei := range s.cfg.Events {
+		if s.programs.has(ei) {
+			place := placing(s.cfg.Events[ei].Schema.ID)
+			place.Bits |= count.Bits & unix.PerfBitInherit
+			// Where every task is recorded, one processor's event places it for all.
+			ci := -1
+			if !t.perTask() {
+				ci = 0
+			}
+			list = append(list, slot{attr: place, event: ei, ci: ci, place: true})
+			continue
+		}
 		attr.Config = uint64(s.cfg.Events[ei].Schema.ID)
 		for ci := range s.cpus {
 			attr.Wakeup = uint32(len(s.cpus[ci].dataMap.Data) / 4)
 			list = append(list, slot{attr: attr, event: ei, ci: ci})
 		}
 	}
-	for _, c := range s.cfg.counters() {
+	for _, c := range s.counters() {
 		count.Config = c.id
 		if t.perTask() && t.CPUs == nil {
 			list = append(list, slot{attr: count, event: -1, counter: c, ci: -1})
@@ -338,10 +359,17 @@ func (o *opening) open(w whose, inherited []int64) error {
 			any = true
 			continue
 		}
+		any = true
+		if sl.place {
+			if err != nil {
+				return openError("event "+s.schemas[sl.event].Event(), cpu, err)
+			}
+			s.programs.places = append(s.programs.places, fd)
+			continue
+		}
 		if err := s.keep(sl, fd, err); err != nil {
 			return err
 		}
-		any = true
 	}
 	if any {
 		o.opened++

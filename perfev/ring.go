@@ -9,6 +9,18 @@ type ringMemory struct {
 	// head returns where the writer will write next; setTail gives back what lies before t.
 	head    func() uint64
 	setTail func(t uint64)
+	// word is nil for a perf ring. For a BPF ring it returns the first word of the
+	// header at an offset in data, whose records are as [ring.findCommitted] says, and
+	// data is there twice.
+	word func(at uint64) uint32
+}
+
+// size is how much fits into the ring.
+func (m *ringMemory) size() uint64 {
+	if m.word != nil {
+		return uint64(len(m.data)) / 2
+	}
+	return uint64(len(m.data))
 }
 
 // entry is a record that was found in a ring and not yet handed out.
@@ -41,6 +53,10 @@ type ring struct {
 	// last is the time of the latest record handed out.
 	last int64
 	cpu  uint16
+	// busy: the record at next of a BPF ring is reserved and not committed, and clear
+	// is when the ring was last seen without such. pass has it taken for given up.
+	busy, pass bool
+	clear      int64
 	// corrupt counts records whose header cannot be: the rest of that round is passed over.
 	corrupt uint64
 }
@@ -58,12 +74,15 @@ func (r *ring) find(limit uint64) (more bool) {
 		n := copy(r.idx, r.idx[r.at:])
 		r.idx, r.at = r.idx[:n], 0
 	}
-	mask := uint64(len(r.mem.data) - 1)
-	data := r.mem.data
 	stop := r.end
 	if stop-r.next > limit {
 		stop = r.next + limit
 	}
+	if r.mem.word != nil {
+		return r.findCommitted(stop)
+	}
+	mask := uint64(len(r.mem.data) - 1)
+	data := r.mem.data
 	for r.next < stop {
 		// Records are 8-byte aligned and so is the ring: a header never goes over the end.
 		at := r.next & mask
@@ -79,21 +98,28 @@ func (r *ring) find(limit uint64) (more bool) {
 			at += uint64(h.size) - 16
 		}
 		at &= mask
-		t := int64(binary.LittleEndian.Uint64(data[at : at+8]))
-		r.idx = append(r.idx, entry{time: t, pos: r.next})
-		for i := len(r.idx) - 1; i > 0 && r.idx[i-1].time > t; i-- {
-			r.idx[i-1], r.idx[i] = r.idx[i], r.idx[i-1]
-		}
+		r.insert(int64(binary.LittleEndian.Uint64(data[at : at+8])))
 		r.next += uint64(h.size)
 	}
 	return r.next < r.end
 }
 
+// insert puts the record at next, of time t, among those that were found.
+func (r *ring) insert(t int64) {
+	r.idx = append(r.idx, entry{time: t, pos: r.next})
+	for i := len(r.idx) - 1; i > 0 && r.idx[i-1].time > t; i-- {
+		r.idx[i-1], r.idx[i] = r.idx[i], r.idx[i-1]
+	}
+}
+
 // record returns the record at position pos. A record that goes over the end of
 // the ring is put together in scratch, which find's limit keeps to one a round.
 func (r *ring) record(pos uint64) (h header, rec []byte) {
-	size := uint64(len(r.mem.data))
+	size := r.mem.size()
 	at := pos & (size - 1)
+	if r.mem.word != nil {
+		return r.committed(at)
+	}
 	h = decodeHeader(binary.LittleEndian.Uint64(r.mem.data[at : at+8]))
 	if end := at + uint64(h.size); end <= size {
 		return h, r.mem.data[at:end:end]
@@ -117,7 +143,7 @@ func (r *ring) release() {
 
 // fill returns how full the ring is, 0 to 1, by the head that find saw.
 func (r *ring) fill() float64 {
-	return float64(r.end-r.tail) / float64(len(r.mem.data))
+	return float64(r.end-r.tail) / float64(r.mem.size())
 }
 
 // pending reports whether records were found and not handed out.

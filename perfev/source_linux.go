@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/bpf"
 	"github.com/perfpipe/perfpipe/perfev/internal/maps"
 	"github.com/perfpipe/perfpipe/perfev/internal/stacks"
 	"github.com/perfpipe/perfpipe/perfev/internal/sys"
@@ -37,10 +38,13 @@ type Source struct {
 	schemas []*perfpipe.Schema
 	cfg     Config
 	cpus    []cpuRings
-	rings   []*ring // data and side of every cpu
+	rings   []*ring // data and side of every cpu, then programRings
 	merger  merger
-	counts  []count // in the order of Config.counters, one or more each
-	tasks   *tasks.Table
+	counts  []count // in the order of counters, one or more each
+	// programs record some of the events, into programRings.
+	programs     *programs
+	programRings []*ring
+	tasks        *tasks.Table
 	// byType maps common_type to the index of the event, -1 for none of ours.
 	byType []int32
 	poll   []unix.PollFd
@@ -131,6 +135,8 @@ func (s *Source) Start() error {
 		return err
 	}
 	if s.cfg.Target.EnableOnExec {
+		// What programs record is hit by nobody before.
+		s.programs.enable()
 		return nil
 	}
 	return s.enable()
@@ -179,6 +185,7 @@ func (s *Source) enable() error {
 			}
 		}
 	}
+	s.programs.enable()
 	return s.enableCounts()
 }
 
@@ -245,14 +252,15 @@ func (s *Source) Read(wait time.Duration, v perfpipe.Visitor) error {
 
 // sleep waits until a ring has something, Stop was called, or wait is over.
 func (s *Source) sleep(wait time.Duration) error {
-	for i := range s.poll {
-		s.poll[i].Revents = 0
+	wait, poll := s.programs.wait(wait, s.poll)
+	for i := range poll {
+		poll[i].Revents = 0
 	}
-	_, err := unix.Poll(s.poll, int(wait.Milliseconds()))
+	_, err := unix.Poll(poll, int(wait.Milliseconds()))
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return os.NewSyscallError("poll", err)
 	}
-	if s.poll[0].Revents != 0 {
+	if poll[0].Revents != 0 {
 		var b [8]byte
 		// Only to empty it: what was asked for stands in the flags.
 		_, _ = unix.Read(s.wake, b[:])
@@ -268,7 +276,9 @@ func (s *Source) round() {
 		bound = math.MaxInt64
 	}
 	s.backlog = false
+	moved, held := false, int64(math.MaxInt64)
 	for _, r := range s.rings {
+		from := r.next
 		more := r.find(roundBytes)
 		if f := r.fill(); f > s.fillMax {
 			s.fillMax = f
@@ -280,7 +290,19 @@ func (s *Source) round() {
 		if more {
 			s.backlog = true
 		}
+		switch {
+		case r.mem.word == nil:
+			continue
+		case r.busy:
+			// What is not committed was not there yet when the ring was last seen clear.
+			held = min(held, max(r.clear, now-int64(patience)))
+		case !more:
+			r.clear = now
+		}
+		moved = moved || r.next != from || r.busy || r.pending()
 	}
+	s.programs.seen(moved)
+	bound = min(bound, held)
 	for _, r := range s.rings {
 		// What was not found yet of a ring is not earlier than what was.
 		if r.next < r.end && r.pending() {
@@ -294,6 +316,9 @@ func (s *Source) round() {
 			s.visit.Lost(perfpipe.Loss{CPU: int32(r.cpu), From: r.last, To: now, Count: r.corrupt, Reason: perfpipe.LostCorrupt})
 			r.corrupt = 0
 		}
+	}
+	if now-s.programs.lostFrom >= int64(lossEvery) {
+		s.programs.countLost(s, now)
 	}
 	if s.exact && now-s.lostRead >= int64(lossEvery) {
 		for i := range s.cpus {
@@ -309,11 +334,13 @@ func (s *Source) round() {
 func (s *Source) one(r *ring, e entry) {
 	h, rec := r.record(e.pos)
 	switch h.kind {
-	case recordSample:
+	case recordSample, recordProgram:
 		r.last = e.time
 		var more sampleView
 		var raw []byte
-		if s.lean {
+		if h.kind == recordProgram {
+			raw = rec[bpf.RawOffset:]
+		} else if s.lean {
 			raw = sampleRaw(rec)
 		} else if v, ok := s.layout.decode(rec); ok {
 			more, raw = v, v.raw
@@ -447,6 +474,7 @@ func (s *Source) disable() error {
 			errs = append(errs, sys.Disable(fd))
 		}
 	}
+	s.programs.disable(s.programRings)
 	s.stopped = true
 	if len(s.counts) > 0 {
 		s.balanceReturns()
@@ -468,6 +496,8 @@ func (s *Source) finish() {
 		}
 		s.countLost(c)
 	}
+	s.programs.countLost(s, now)
+	s.programs.countStuck(s, now)
 	s.countReturns()
 	s.tasks.Close()
 }
@@ -485,6 +515,7 @@ func (s *Source) Close() error {
 	for i := range s.cpus {
 		errs = append(errs, s.cpus[i].close())
 	}
+	errs = append(errs, s.programs.Close())
 	if s.wake >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(s.wake)))
 	}

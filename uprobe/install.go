@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/bpf"
 	"github.com/perfpipe/perfpipe/perfev/tracefs"
 )
 
@@ -25,6 +26,8 @@ type Event struct {
 	// Entry is, for a return probe by trampoline, the event that fires when the
 	// function is entered; nil otherwise. Entries without a return were lost.
 	Entry *perfpipe.Schema
+	// Program describes the program that can make its records, nil for none.
+	Program *bpf.Probe
 	// Probe and Variant are where it comes from.
 	Probe   *Probe
 	Variant int
@@ -108,6 +111,7 @@ func (in *Installed) read(t *tracefs.FS, n int) error {
 	}
 	s.ID, s.FormatSHA256, s.Print = got.ID, got.FormatSHA256, got.Print
 	ev.Schema = &s
+	ev.Program = ev.Probe.Variants[ev.Variant].program(ev.Probe, &s)
 	if ev.Probe.Mode == RetTrampoline {
 		ev.Entry, err = t.Schema(in.group.Name(), name+"n")
 	}

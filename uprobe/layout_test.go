@@ -40,7 +40,7 @@ func TestLines(t *testing.T) {
 			"p:g/e0 /a:0x1000 func=\\0:u32", "p:g/e0 /a:0x1010 func=\\1:u32", "p:g/e0 /a:0x1020 func=\\0:u32"}},
 		{"registers need no guard", RetAuto, []string{"f"}, []fetch.Arg{{Name: "n", Expr: "%di", Type: "s32"}}, []string{"p:g/e0 /a:0x1000 n=%di:s32"}},
 		{"a string has a head", RetAuto, []string{"f"}, []fetch.Arg{{Name: "s", Expr: "+0(%si)", Type: "string"}}, []string{
-			"p:g/e0 /a:0x1000 s=+0(%si):string s__h=+0(%si):x64[8]"}},
+			"p:g/e0 /a:0x1000 s=+0(%si):string s__h=+0(%si):x64"}},
 		{"one check a pointer, at the lowest offset, first", RetAuto, []string{"f"}, []fetch.Arg{
 			{Name: "v", Expr: "+8(%di)", Type: "s32"}, {Name: "id", Expr: "+4(%di)", Type: "s32"}, {Name: "q", Expr: "+0(+16(%di))", Type: "u64"}}, []string{
 			"p:g/e0 /a:0x1000 id__c=+4(%di):string q__c=+0(+16(%di)):string v=+8(%di):s32 id=+4(%di):s32 q=+0(+16(%di)):u64 q__0=+16(%di):u64"}},

@@ -30,6 +30,10 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 			err = &exitError{err: err, code: exitPermission}
 		}
 	}()
+	engine, err := perfev.ParseEngine(o.Engine)
+	if err != nil {
+		return usageError(fmt.Errorf("--engine %w", err))
+	}
 	tfs, err := tracefs.Open(tracefs.Options{})
 	if err != nil {
 		return err
@@ -67,12 +71,17 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		// After the source, whose descriptors hold them.
 		defer func() { err = errors.Join(err, installed.Close()) }()
 	}
-	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period, CallChain: callChain(c.Stacks), CgroupIDs: c.CgroupIDs}
+	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period, CallChain: callChain(c.Stacks), CgroupIDs: c.CgroupIDs, Engine: engine}
 	for i, p := range plan {
 		if p.life {
 			continue
 		}
-		cfg.Events = append(cfg.Events, perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty})
+		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty}
+		if p.unpushed() == nil {
+			// The filters of what a program records all run in process.
+			ev.Program = p.program
+		}
+		cfg.Events = append(cfg.Events, ev)
 		if p.entry != nil {
 			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i})
 		}
@@ -109,6 +118,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
+	if err := settleEngines(st, src, plan, o); err != nil {
+		return err
+	}
 
 	if left := src.LeftOut(); len(left) > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: left out, as the kernel lets nobody sample them: %s\n", o.Command, strings.Join(left, ", "))
@@ -239,6 +251,32 @@ func openSource(st streams, cfg perfev.Config, plan []*planned) (*perfev.Source,
 		cfg.Events[i].Filter = ""
 	}
 	return perfev.Open(cfg)
+}
+
+// settleEngines leaves the filters of what programs record to the process.
+func settleEngines(st streams, src *perfev.Source, plan []*planned, o captureOptions) error {
+	for i, p := range plan {
+		if p.probe == nil {
+			continue
+		}
+		engine := src.Engine(i)
+		if o.Verbose {
+			fmt.Fprintf(st.err, "event %s: engine: %s\n", p.schema.Event(), engine)
+			if why := src.NoProgram(i); why != nil {
+				fmt.Fprintf(st.err, "  no program: %v\n", why)
+			}
+		}
+		if engine != perfev.EngineBPF || p.push == "" {
+			continue
+		}
+		if err := p.unpush(); err != nil {
+			return err
+		}
+		if o.Verbose {
+			fmt.Fprint(st.err, "  in process: all of the filter\n")
+		}
+	}
+	return nil
 }
 
 // startSource turns the events on, after the delay where one is wanted.

@@ -10,6 +10,7 @@ import (
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/filters"
+	"github.com/perfpipe/perfpipe/perfev/bpf"
 	"github.com/perfpipe/perfpipe/perfev/lifecycle"
 	"github.com/perfpipe/perfpipe/uprobe"
 )
@@ -37,6 +38,8 @@ type planned struct {
 	life bool
 	// entry is the event that counts the calls of a return probe by trampoline.
 	entry *perfpipe.Schema
+	// program describes the program that can make the records of a probe, nil for none.
+	program *bpf.Probe
 }
 
 // schemas looks events up: tracefs does, and a recorded file.
