@@ -76,6 +76,9 @@ func (c CallChain) check() error {
 type Entry struct {
 	// Schema is the entry event. It may be among Events as well.
 	Schema *perfpipe.Schema
+	// Path is the file that the function is in: calls that are under way are looked for
+	// in the processes that have it mapped. "" looks into all.
+	Path string
 	// Of is the index of the return event in Events. Several entries may share it.
 	Of int
 }

@@ -79,7 +79,7 @@ func (s *Source) balanceReturns() {
 		missing = missing || n > 0
 	}
 	if missing {
-		s.pending = pendingReturns()
+		s.pending = pendingReturns(inodes(s.cfg.Entries))
 	}
 }
 

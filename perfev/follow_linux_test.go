@@ -59,11 +59,11 @@ func TestReturnsUnseen(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := p.start(t, strconv.Itoa(tt.depth), strconv.Itoa(tt.threads))
 			r.line(t)
-			cfg := perfev.Config{Events: []perfev.Event{{Schema: s[0], Filter: tt.filter}}, Entries: []perfev.Entry{{Schema: s[1], Of: 0}}}
+			cfg := perfev.Config{Events: []perfev.Event{{Schema: s[0], Filter: tt.filter}}, Entries: []perfev.Entry{{Schema: s[1], Of: 0, Path: p.path}}}
 			if !tt.all {
 				cfg.Target.PIDs = []int{r.cmd.Process.Pid}
 			}
-			c := capture(t, cfg, func() { r.goOn(t) })
+			c := capture(t, cfg, func() { r.goOn(t); r.rest(t) })
 			var lost uint64
 			for _, l := range c.losses {
 				if l.Reason != perfpipe.LostReturn || l.Event != s[0].Event() || l.CPU != -1 {

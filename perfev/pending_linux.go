@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxStackScan bounds how much of one stack is looked at: the usual limit of a stack.
@@ -15,8 +17,10 @@ const maxStackScan = 8 << 20
 // pendingReturns counts the calls that the kernel's trampoline waits for: return
 // addresses on the stacks of living threads that it has replaced by its own. Those
 // have not returned yet and are no loss. A thread that runs cannot be looked at, and
-// is taken to be in one call. Processes and threads that end meanwhile have none.
-func pendingReturns() uint64 {
+// is taken to be in one call. Processes and threads that end meanwhile have none. Only
+// processes that have one of the files mapped are looked at, all where files is nil; of
+// those that wait for others' return probes as well more is counted than is ours.
+func pendingReturns(files map[uint64]bool) uint64 {
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0
@@ -27,11 +31,43 @@ func pendingReturns() uint64 {
 		if err != nil {
 			continue
 		}
-		if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)); err == nil {
+		if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)); err == nil && hasFile(string(maps), files) {
 			n += pendingIn(pid, string(maps))
 		}
 	}
 	return n
+}
+
+// inodes are those of the files of entries, nil where one has no file or cannot be
+// looked at any more.
+func inodes(entries []Entry) map[uint64]bool {
+	files := make(map[uint64]bool)
+	for _, e := range entries {
+		var st unix.Stat_t
+		if e.Path == "" || unix.Stat(e.Path, &st) != nil {
+			return nil
+		}
+		files[st.Ino] = true
+	}
+	return files
+}
+
+// hasFile reports whether the text of /proc/PID/maps has a mapping of one of the
+// files, by inode: the device that it shows is not stat's on every file system.
+func hasFile(maps string, files map[uint64]bool) bool {
+	if files == nil {
+		return true
+	}
+	for line := range strings.Lines(maps) {
+		f := strings.Fields(line)
+		if len(f) < 6 {
+			continue
+		}
+		if ino, err := strconv.ParseUint(f[4], 10, 64); err == nil && files[ino] {
+			return true
+		}
+	}
+	return false
 }
 
 // area is a mapping of a process.

@@ -82,3 +82,15 @@ func TestSettle(t *testing.T) {
 		}
 	}
 }
+
+func TestHasFile(t *testing.T) {
+	const maps = "55d0-55e0 r-xp 00000000 fe:00 42 /bin/app\n7f00-7f10 rw-p 00000000 00:00 0 [stack]\nbad\n"
+	for _, tt := range []struct {
+		files map[uint64]bool
+		want  bool
+	}{{nil, true}, {map[uint64]bool{}, false}, {map[uint64]bool{42: true}, true}, {map[uint64]bool{4: true}, false}} {
+		if got := hasFile(maps, tt.files); got != tt.want {
+			t.Errorf("hasFile(%v): got %t, want %t", tt.files, got, tt.want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/internal/testpriv"
@@ -121,6 +122,27 @@ func (r *running) goOn(t *testing.T) string {
 		t.Errorf("write to the program: %v", err)
 	}
 	return r.line(t)
+}
+
+// rest waits until every thread of the program waits for something: a thread that runs
+// may be in a call, and is taken to be.
+func (r *running) rest(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		list, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", r.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		busy := false
+		for _, name := range list {
+			b, err := os.ReadFile(name)
+			busy = busy || err == nil && strings.HasPrefix(string(b), "running")
+		}
+		if !busy {
+			return
+		}
+	}
+	t.Fatal("the program does not come to rest")
 }
 
 // probe defines uprobe events, removed when the test has ended, and returns their

@@ -46,7 +46,7 @@ func TestLines(t *testing.T) {
 			"p:g/e0 /a:0x1000 id__c=+4(%di):string q__c=+0(+16(%di)):string v=+8(%di):s32 id=+4(%di):s32 q=+0(+16(%di)):u64 q__0=+16(%di):u64"}},
 		{"every pointer on the way, once", RetAuto, []string{"f"}, []fetch.Arg{
 			{Name: "s", Expr: "+0(+8(+16(%di)))", Type: "string"}, {Name: "n", Expr: "+4(+16(%di))", Type: "s32"}}, []string{
-			"p:g/e0 /a:0x1000 n__c=+4(+16(%di)):string s=+0(+8(+16(%di))):string n=+4(+16(%di)):s32 s__0=+8(+16(%di)):u64 s__1=+16(%di):u64 s__h=+0(+8(+16(%di))):x64[8]"}},
+			"p:g/e0 /a:0x1000 n__c=+4(+16(%di)):string s=+0(+8(+16(%di))):string n=+4(+16(%di)):s32 s__0=+8(+16(%di)):u64 s__1=+16(%di):u64 s__h=+0(+8(+16(%di))):x64"}},
 		{"a counted text in memory", RetAuto, []string{"f"}, []fetch.Arg{{Name: "s", Expr: "+0(+8(%ax))", Type: "string", Length: "+16(%ax)"}}, []string{
 			"p:g/e0 /a:0x1000 s=+0(+8(%ax)):x64[32] s__0=%ax:u64 s__n=+16(%ax):s64"}},
 		{"a counted text on the stack", RetAuto, []string{"f"}, []fetch.Arg{{Name: "s", Expr: "+0(+8(%sp))", Type: "string", Length: "+16(%sp)"}}, []string{

@@ -77,13 +77,14 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 			continue
 		}
 		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty}
-		if p.unpushed() == nil {
-			// The filters of what a program records all run in process.
+		if p.unpushed() == nil && !(c.KernelCompat && p.source != "") {
+			// The filters of what a program records all run in process: not those that
+			// shall mean what the kernel makes of them.
 			ev.Program = p.program
 		}
 		cfg.Events = append(cfg.Events, ev)
 		if p.entry != nil {
-			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i})
+			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i, Path: p.probe.Path})
 		}
 	}
 	lives, err := addLives(st, o.Command, tfs, plan, &cfg)
