@@ -24,6 +24,9 @@ func needPrograms(t *testing.T) {
 	testpriv.Need(t)
 	prog := compile(t, "strings.c", "-g", "-O2", "-w")
 	if r := recordProbes(t, "--engine", "bpf", "-e", "uprobe:"+prog+":one(s)", "-o", "-", "--format", "ndjson", "--", prog); r.status != 0 {
+		if testpriv.Required() {
+			t.Fatalf("no programs on this kernel: %s", r.stderr)
+		}
 		t.Skipf("no programs on this kernel: %s", r.stderr)
 	}
 }
