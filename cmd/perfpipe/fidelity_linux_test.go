@@ -110,11 +110,35 @@ func differs(ours row, p perfRow) (string, int) {
 }
 
 // TestFidelity records the same events with perf and with perfpipe at the same
-// time: by event and CPU, every row of perf's must be ours, in the same order.
+// time: by event and CPU, every row of perf's must be ours, in the same order. Beside
+// other tests' storms of interrupts the two take their times in too many different
+// orders to be told apart from a fault: then it is done again, and a fault stays.
 func TestFidelity(t *testing.T) {
 	testpriv.Need(t)
 	perf := testpriv.NeedTool(t, "perf")
 	testpriv.Lock(t)
+	const tries = 3
+	for try := 1; ; try++ {
+		errs := fidelity(t, perf)
+		if len(errs) == 0 {
+			return
+		}
+		for _, err := range errs {
+			if try == tries {
+				t.Error(err)
+			} else {
+				t.Logf("try %d: %v", try, err)
+			}
+		}
+		if try == tries {
+			return
+		}
+	}
+}
+
+// fidelity records once and returns in which events and on which CPUs the two differ.
+func fidelity(t *testing.T, perf string) (errs []error) {
+	t.Helper()
 	dir := t.TempDir()
 	data, out := filepath.Join(dir, "perf.data"), filepath.Join(dir, "d")
 	events := []string{"sched:sched_switch", "sched:sched_wakeup", "syscalls:sys_enter_openat", "irq:*", "timer:*", "kmem:*", "signal:*", "task:*"}
@@ -145,7 +169,7 @@ func TestFidelity(t *testing.T) {
 			compared += n
 			seen += len(want)
 			if err != nil {
-				t.Errorf("%s on cpu %d: %v", event, cpu, err)
+				errs = append(errs, fmt.Errorf("%s on cpu %d: %w", event, cpu, err))
 			}
 		}
 	}
@@ -155,9 +179,10 @@ func TestFidelity(t *testing.T) {
 		}
 	}
 	t.Logf("%d rows of %d events, %d fields compared", seen, len(theirs), compared)
-	if seen == 0 || compared < seen {
+	if len(errs) == 0 && (seen == 0 || compared < seen) {
 		t.Errorf("compared %d fields of %d rows: too little", compared, seen)
 	}
+	return errs
 }
 
 // align finds perf's first row in ours, which began earlier and ended later, and
