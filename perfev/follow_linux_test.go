@@ -103,7 +103,8 @@ static void *chain(void *p) {
 	calls(0);
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	do clock_gettime(CLOCK_MONOTONIC, &b); while ((b.tv_sec - a.tv_sec) * 1000000000L + b.tv_nsec - a.tv_nsec < 200000);
-	if (!*stop) pthread_create(&t, &detached, chain, p);
+	for (int e; !*stop && (e = pthread_create(&t, &detached, chain, p)); usleep(1000))
+		fprintf(stderr, "pthread_create: %s\n", strerror(e));
 	return 0;
 }
 int main(int argc, char **argv) {
