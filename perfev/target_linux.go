@@ -190,8 +190,9 @@ func (o *opening) openLate() error {
 	const (
 		// pause lets forks that are under way come to their record.
 		pause = time.Millisecond
-		// patience ends the pursuit of threads that each make the next and end at once.
-		patience = 250 * time.Millisecond
+		// patience ends the pursuit of threads that each make the next and end at once: on
+		// a busy machine many of them are gone by the time that their record is read.
+		patience = 3 * time.Second
 	)
 	s, end := o.s, time.Now().Add(patience)
 	for quiet := 0; quiet < 2 && time.Now().Before(end); {
