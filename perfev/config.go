@@ -112,8 +112,13 @@ type Event struct {
 	Optional bool
 	// Program describes the program that can record the event in perf's stead: a probe
 	// of user space that this process alone uses, as a program takes the event from
-	// everybody else. nil is none. Its records are not filtered: see [Source.Engine].
+	// everybody else. nil is none. Its records are not filtered: see [Source.Choice].
 	Program *bpf.Probe
+	// User marks a probe of user space.
+	User bool
+	// KernelFilter says that nobody but the kernel may decide the filter: it means what
+	// the kernel makes of it, or reads what only the kernel can.
+	KernelFilter bool
 }
 
 // Target is whose events are taken: those of PIDs and TIDs, those of Cgroups, or of

@@ -31,6 +31,13 @@ func Open(cfg Config) (*Source, error) {
 	if err := s.index(); err != nil {
 		return nil, err
 	}
+	s.choice = s.cfg.Choose()
+	for i, ch := range s.choice {
+		// Only the engine that was named is refused without another.
+		if err := s.cfg.unable(ch.Engine, i); err != nil {
+			return nil, fmt.Errorf("record %s by %s: %w", s.schemas[i].Event(), ch.Engine, err)
+		}
+	}
 	s.layout = layout{chain: cfg.CallChain.kernelWalks(), cgroup: cfg.CgroupIDs}
 	if cfg.CallChain.StackBytes > 0 {
 		s.layout.regs = bits.OnesCount64(userRegs)
@@ -90,7 +97,10 @@ func (s *Source) open() error {
 	if err := s.openPrograms(cpus, size); err != nil {
 		return err
 	}
-	if len(s.programs.events) == len(s.cfg.Events) {
+	if err := s.openTrace(cpus, size); err != nil {
+		return err
+	}
+	if len(s.by(EnginePerf)) == 0 {
 		size = idleRing
 	}
 	// The count may change until the events are opened: then the kernel says so.
@@ -241,7 +251,7 @@ func (s *Source) openEvents() error {
 			return err
 		}
 	}
-	if len(s.leftOut) == len(s.cfg.Events) {
+	if n := len(s.by(EnginePerf)); n > 0 && len(s.leftOut) == n && n == len(s.cfg.Events) {
 		return fmt.Errorf("open events: the kernel lets nobody sample any of them, as taking a sample would fire them again: %s", strings.Join(s.LeftOut(), ", "))
 	}
 	if perTask && o.opened == 0 {
@@ -287,6 +297,9 @@ func (s *Source) slots() []slot {
 	}
 	var list []slot
 	for ei := range s.cfg.Events {
+		if s.choice[ei].Engine == EngineFtrace {
+			continue
+		}
 		if s.programs.has(ei) {
 			place := placing(s.cfg.Events[ei].Schema.ID)
 			place.Bits |= count.Bits & unix.PerfBitInherit

@@ -39,10 +39,8 @@ type programs struct {
 	// reverse, -1 for those of perf.
 	events []int
 	number []int
-	// refused is why an event is not here, by event.
-	refused []error
-	words   *sys.Words
-	cpus    int // one more than the highest processor's number
+	words  *sys.Words
+	cpus   int // one more than the highest processor's number
 	// shared and index are the maps of the words and of the rings.
 	shared, index *ebpf.Map
 	rings         []programRing
@@ -67,31 +65,26 @@ type programRing struct {
 	cpu int
 }
 
-// openPrograms decides which events programs record and loads them.
+// openPrograms loads the programs of the events that programs are to record. What
+// cannot be loaded goes to the next engine.
 func (s *Source) openPrograms(cpus []int, size int) error {
-	g := &programs{number: slices.Repeat([]int{-1}, len(s.cfg.Events)), refused: make([]error, len(s.cfg.Events))}
+	g := &programs{number: slices.Repeat([]int{-1}, len(s.cfg.Events))}
 	s.programs = g
-	var chosen []int
-	for i := range s.cfg.Events {
-		if s.cfg.Engine == EnginePerf || s.cfg.Events[i].Program == nil {
+	chosen := s.by(EngineBPF)
+	if len(chosen) == 0 {
+		return nil
+	}
+	failed := g.prepare(cpus, size, len(chosen))
+	for _, i := range chosen {
+		err := failed
+		if err == nil {
+			err = s.addProgram(i)
+		}
+		if err == nil {
 			continue
 		}
-		if g.refused[i] = s.cfg.noProgram(); g.refused[i] == nil {
-			chosen = append(chosen, i)
-		}
-	}
-	var err error
-	if len(chosen) > 0 {
-		err = g.prepare(cpus, size, len(chosen))
-	}
-	for _, i := range chosen {
-		if g.refused[i] = err; err == nil {
-			g.refused[i] = s.addProgram(i)
-		}
-	}
-	for i, err := range g.refused {
-		if err != nil && s.cfg.Engine == EngineBPF {
-			return fmt.Errorf("record %s by a program: %w", s.schemas[i].Event(), err)
+		if err := s.refuse(i, err); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -203,19 +196,6 @@ func (g *programs) any() bool { return g != nil && len(g.events) > 0 }
 
 // has reports whether a program records the event.
 func (g *programs) has(event int) bool { return g != nil && g.number[event] >= 0 }
-
-// Engine returns what makes the records of an event of Config.Events: [EnginePerf] or
-// [EngineBPF]. Those of a program are not filtered, whatever [Event.Filter] says.
-func (s *Source) Engine(event int) Engine {
-	if s.programs.has(event) {
-		return EngineBPF
-	}
-	return EnginePerf
-}
-
-// NoProgram returns why perf makes the records of an event that has an
-// [Event.Program], nil where a program does or none was wanted.
-func (s *Source) NoProgram(event int) error { return s.programs.refused[event] }
 
 // readers makes the rings as they are read, and what is polled in idle times.
 func (g *programs) readers(poll []unix.PollFd) []*ring {

@@ -40,7 +40,8 @@ type Source struct {
 	cpus    []cpuRings
 	rings   []*ring // data and side of every cpu, then programRings
 	merger  merger
-	counts  []count // in the order of counters, one or more each
+	counts  []count  // in the order of counters, one or more each
+	choice  []Choice // by event
 	// programs record some of the events, into programRings.
 	programs     *programs
 	programRings []*ring

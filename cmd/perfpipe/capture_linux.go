@@ -76,12 +76,10 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		if p.life {
 			continue
 		}
-		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty}
-		if p.unpushed() == nil && !(c.KernelCompat && p.source != "") {
-			// The filters of what a program records all run in process: not those that
-			// shall mean what the kernel makes of them.
-			ev.Program = p.program
-		}
+		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty, Program: p.program, User: p.probe != nil}
+		// The filters of what a program records all run in process: not those that
+		// shall mean what the kernel makes of them.
+		ev.KernelFilter = p.unpushed() != nil || c.KernelCompat && p.source != ""
 		cfg.Events = append(cfg.Events, ev)
 		if p.entry != nil {
 			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i, Path: p.probe.Path})
@@ -257,17 +255,14 @@ func openSource(st streams, cfg perfev.Config, plan []*planned) (*perfev.Source,
 // settleEngines leaves the filters of what programs record to the process.
 func settleEngines(st streams, src *perfev.Source, plan []*planned, o captureOptions) error {
 	for i, p := range plan {
-		if p.probe == nil {
+		if p.life {
 			continue
 		}
-		engine := src.Engine(i)
+		ch := src.Choice(i)
 		if o.Verbose {
-			fmt.Fprintf(st.err, "event %s: engine: %s\n", p.schema.Event(), engine)
-			if why := src.NoProgram(i); why != nil {
-				fmt.Fprintf(st.err, "  no program: %v\n", why)
-			}
+			fmt.Fprintf(st.err, "event %s: engine: %s\n%s", p.schema.Event(), ch.Engine, describeRefusals(ch))
 		}
-		if engine != perfev.EngineBPF || p.push == "" {
+		if ch.Engine != perfev.EngineBPF || p.push == "" {
 			continue
 		}
 		if err := p.unpush(); err != nil {
@@ -278,6 +273,15 @@ func settleEngines(st streams, src *perfev.Source, plan []*planned, o captureOpt
 		}
 	}
 	return nil
+}
+
+// describeRefusals says why other engines do not record an event.
+func describeRefusals(ch perfev.Choice) string {
+	var b strings.Builder
+	for _, r := range ch.Refusals {
+		fmt.Fprintf(&b, "  not %s: %v\n", r.Engine, r.Err)
+	}
+	return b.String()
 }
 
 // startSource turns the events on, after the delay where one is wanted.

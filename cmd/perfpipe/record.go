@@ -133,7 +133,7 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.BoolVar(&c.CgroupIDs, "cgroup-id", false, "a column cgroup with the id of the task's cgroup (v2)")
 	fl.StringVar(&c.RetMode, "ret-mode", "auto", "how returns are found: `MODE` auto, sites (the return instructions) or trampoline (uretprobe)")
 	fl.BoolVar(&c.UnsafeUretprobe, "unsafe-uretprobe", false, "allow --ret-mode trampoline on Go programs, which may kill them")
-	fl.StringVar(&o.engine, "engine", "auto", "what makes the records of probes: `ENGINE` auto, perf (samples) or bpf (programs)")
+	fl.StringVar(&o.engine, "engine", "auto", "what makes the records: `ENGINE` auto, perf (samples), ftrace (its ring) or bpf (programs)")
 	f.addShared(fl)
 	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
 	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")
