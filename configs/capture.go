@@ -37,6 +37,8 @@ type Capture struct {
 	TraceSelf bool
 	// FailOnLoss makes the exit status 3 when anything was lost.
 	FailOnLoss bool
+	// Engine is what makes the records: "auto" (default), "perf", "ftrace" or "bpf".
+	Engine string
 	// RetMode is how returns are seen: "auto" (default), "sites" or "trampoline".
 	RetMode string
 	// UnsafeUretprobe takes trampolines even where they can crash the program.

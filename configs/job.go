@@ -15,6 +15,7 @@ var (
 	onFaultWords     = [...]string{"drop", "pass"}
 	typesWords       = [...]string{"kernel", "portable"}
 	formatWords      = [...]string{"parquet", "arrow", "arrows", "csv", "ndjson", "txt"}
+	engineWords      = [...]string{"auto", "perf", "ftrace", "bpf"}
 	retModeWords     = [...]string{"auto", "sites", "trampoline"}
 	stacksWords      = [...]string{"fp", "dwarf", "none"}
 	compressionWords = [...]string{"zstd", "snappy", "gzip", "none"}
@@ -84,6 +85,7 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 		{"trace_self", func(n *yaml.Node) { d.flag(n, "trace_self", &c.TraceSelf) }},
 		{"fail_on_loss", func(n *yaml.Node) { d.flag(n, "fail_on_loss", &c.FailOnLoss) }},
 		{"decode", func(n *yaml.Node) { d.flag(n, "decode", &c.Decode) }},
+		{"engine", func(n *yaml.Node) { d.choice(n, "engine", &c.Engine, engineWords[:]...) }},
 		{"ret_mode", func(n *yaml.Node) { d.choice(n, "ret_mode", &c.RetMode, retModeWords[:]...) }},
 		{"unsafe_uretprobe", func(n *yaml.Node) { d.flag(n, "unsafe_uretprobe", &c.UnsafeUretprobe) }},
 		{"stacks", func(n *yaml.Node) { d.stacks(n, &c.Stacks) }},

@@ -117,6 +117,7 @@ events:
   - {event: [main, 'main%return(ret:s32)', '"f(int, char)"'], binary: ./a b}
   - lifecycle
 target: {pids: 7, tree: true, comm: 'the name of a ba*'}
+engine: ftrace
 ret_mode: sites
 unsafe_uretprobe: true
 cgroup_ids: true
@@ -128,8 +129,8 @@ stacks: {mode: dwarf, kernel: false, inline: true, size: 16K}
 				{Select: []string{"main", "main%return(ret:s32)", `"f(int, char)"`}, Binary: "./a b"},
 				{Select: []string{"lifecycle"}},
 			},
-			Target:  Target{PIDs: []int{7}, Tree: true, Comm: "the name of a ba*"},
-			RetMode: "sites", UnsafeUretprobe: true, CgroupIDs: true, Stacks: Stacks{Mode: "dwarf", User: true, Inline: true, Size: 16 << 10},
+			Target: Target{PIDs: []int{7}, Tree: true, Comm: "the name of a ba*"},
+			Engine: "ftrace", RetMode: "sites", UnsafeUretprobe: true, CgroupIDs: true, Stacks: Stacks{Mode: "dwarf", User: true, Inline: true, Size: 16 << 10},
 		}}},
 		{"a cgroup, by name and every one", "jobs:\n- {name: a, events: a:b, target: {cgroup: /user.slice, comm: bash}}\n- {name: b, events: a:b, target: {all: true, comm: bash}}", []Capture{
 			{Name: "a", Events: []Event{{Select: []string{"a:b"}}}, Target: Target{Cgroup: "/user.slice", Comm: "bash"}},
@@ -298,14 +299,15 @@ job.yaml:5:54: size: the kernel copies a multiple of 8 bytes, at most 65528
 job.yaml:6:54: size: the kernel copies a multiple of 8 bytes, at most 65528
 job.yaml:7:34: stacks of neither the kernel nor the process are none; write stacks: none
 job.yaml:8:34: mode: dwarf is a way to take the process's stack; for the kernel's alone write mode: fp`},
-		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, user: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}", `
+		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, user: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}\n- {name: f, events: a:b, engine: ebpf}", `
 job.yaml:2:41: tree needs a process to begin with; add pids, user or command
 job.yaml:3:41: tree takes the processes that the targets start, and inherit: false leaves them out
 job.yaml:4:41: comm: "0123456789abcdef" has 16 bytes, and the kernel keeps at most 15 of a task's name
 job.yaml:5:43: cgroup is empty
 job.yaml:5:52: all records every task: it cannot be joined with pids, tids, user or cgroup
 job.yaml:6:36: ret_mode must be one of auto, sites, trampoline, not "site"; did you mean "sites"?
-job.yaml:6:60: unsafe_uretprobe must be true or false, not "yes"`},
+job.yaml:6:60: unsafe_uretprobe must be true or false, not "yes"
+job.yaml:7:34: engine must be one of auto, perf, ftrace, bpf, not "ebpf"; did you mean "bpf"?`},
 		{"a cgroup beside processes", "events: a:b\ntarget: {pids: 7, cgroup: /user.slice}", `job.yaml:2:27: cgroup records every task of the cgroup: it cannot be joined with pids, tids or user`},
 		{"not UTF-8", "events: a:b\nname: x\xff", `job.yaml:2:8: byte 0xff is no text: the file must be UTF-8 without control characters`},
 		{"a control character", "events: a:b\x01", `job.yaml:1:12: byte 0x01 is no text: the file must be UTF-8 without control characters`},

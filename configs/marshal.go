@@ -29,6 +29,7 @@ type (
 		TraceSelf    bool         `yaml:"trace_self,omitempty"`
 		FailOnLoss   bool         `yaml:"fail_on_loss,omitempty"`
 		Decode       bool         `yaml:"decode,omitempty"`
+		Engine       string       `yaml:"engine,omitempty"`
 		RetMode      string       `yaml:"ret_mode,omitempty"`
 		Unsafe       bool         `yaml:"unsafe_uretprobe,omitempty"`
 		Stacks       *stacksYAML  `yaml:"stacks,omitempty"`
@@ -101,7 +102,7 @@ func jobOf(c *Capture) jobYAML {
 		MaxSize: formatSize(c.MaxSize), Duration: formatDuration(c.Duration), Delay: formatDuration(c.Delay),
 		Ring: formatSize(int64(c.RingBytes)), Period: c.Period, OnFault: c.OnFault, KernelCompat: c.KernelCompat,
 		TraceSelf: c.TraceSelf, FailOnLoss: c.FailOnLoss, Decode: c.Decode, Types: c.Types,
-		RetMode: c.RetMode, Unsafe: c.UnsafeUretprobe, CgroupIDs: c.CgroupIDs,
+		Engine: c.Engine, RetMode: c.RetMode, Unsafe: c.UnsafeUretprobe, CgroupIDs: c.CgroupIDs,
 	}
 	if c.Target.NoInherit {
 		no := false

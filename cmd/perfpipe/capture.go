@@ -23,8 +23,6 @@ type captureOptions struct {
 	// Quiet leaves out progress and the closing line, Verbose says what is opened,
 	// DryRun stops before anything is recorded or written.
 	Quiet, Verbose, DryRun bool
-	// Engine is what makes the records: auto, perf, ftrace or bpf; "" is auto.
-	Engine string
 	// Extra are outputs besides the capture's own.
 	Extra []collector.Output
 }

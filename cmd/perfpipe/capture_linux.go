@@ -30,7 +30,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 			err = &exitError{err: err, code: exitPermission}
 		}
 	}()
-	engine, err := perfev.ParseEngine(o.Engine)
+	engine, err := perfev.ParseEngine(c.Engine)
 	if err != nil {
 		return usageError(fmt.Errorf("--engine %w", err))
 	}
@@ -273,15 +273,6 @@ func settleEngines(st streams, src *perfev.Source, plan []*planned, o captureOpt
 		}
 	}
 	return nil
-}
-
-// describeRefusals says why other engines do not record an event.
-func describeRefusals(ch perfev.Choice) string {
-	var b strings.Builder
-	for _, r := range ch.Refusals {
-		fmt.Fprintf(&b, "  not %s: %v\n", r.Engine, r.Err)
-	}
-	return b.String()
 }
 
 // startSource turns the events on, after the delay where one is wanted.

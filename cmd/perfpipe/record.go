@@ -45,7 +45,6 @@ const recordExample = `  perfpipe record -e irq:irq_handler_entry --filter 'irq=
 // recordOptions are the flags of record that are no part of a capture.
 type recordOptions struct {
 	quiet, verbose, dryRun bool
-	engine                 string
 }
 
 func newRecord(st streams) *cobra.Command {
@@ -68,7 +67,7 @@ func newRecord(st streams) *cobra.Command {
 			if err := checkChoices(c); err != nil {
 				return usageError(fmt.Errorf("record: %w", err))
 			}
-			return runCapture(cmd.Context(), st, c, captureOptions{Command: "record", Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun, Engine: o.engine})
+			return runCapture(cmd.Context(), st, c, captureOptions{Command: "record", Quiet: o.quiet, Verbose: o.verbose, DryRun: o.dryRun})
 		},
 	}
 	f.add(cmd, o)
@@ -133,7 +132,7 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.BoolVar(&c.CgroupIDs, "cgroup-id", false, "a column cgroup with the id of the task's cgroup (v2)")
 	fl.StringVar(&c.RetMode, "ret-mode", "auto", "how returns are found: `MODE` auto, sites (the return instructions) or trampoline (uretprobe)")
 	fl.BoolVar(&c.UnsafeUretprobe, "unsafe-uretprobe", false, "allow --ret-mode trampoline on Go programs, which may kill them")
-	fl.StringVar(&o.engine, "engine", "auto", "what makes the records: `ENGINE` auto, perf (samples), ftrace (its ring) or bpf (programs)")
+	fl.StringVar(&c.Engine, "engine", "auto", "what makes the records: `ENGINE` auto, perf (samples), ftrace (its ring) or bpf (programs)")
 	f.addShared(fl)
 	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
 	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")
