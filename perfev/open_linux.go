@@ -129,6 +129,9 @@ func (s *Source) open() error {
 	for i := range s.cpus {
 		s.rings = append(s.rings, s.cpus[i].data, s.cpus[i].side)
 	}
+	if s.rings, s.poll, err = s.trace.readers(s.rings, s.poll); err != nil {
+		return err
+	}
 	s.programRings = s.programs.readers(s.poll)
 	s.rings = append(s.rings, s.programRings...)
 	return nil
@@ -209,6 +212,9 @@ func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 // is told by its FORK record and opened then: see openLate.
 func (s *Source) openEvents() error {
 	o := &opening{s: s, slots: s.slots(), times: make(map[int][]int64)}
+	if len(o.slots) == 0 {
+		return nil // ftrace has them all
+	}
 	perTask := s.cfg.Target.perTask()
 	late := perTask && !s.cfg.Target.NoInherit
 	if perTask {
