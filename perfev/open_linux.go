@@ -210,6 +210,11 @@ func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 func (s *Source) openEvents() error {
 	o := &opening{s: s, slots: s.slots(), times: make(map[int][]int64)}
 	perTask := s.cfg.Target.perTask()
+	if len(o.slots) == 0 {
+		// Whether there are such threads is to be said all the same.
+		_, err := s.targetCount()
+		return err
+	}
 	late := perTask && !s.cfg.Target.NoInherit
 	if perTask {
 		taken := make(map[uint64]bool)
@@ -297,7 +302,7 @@ func (s *Source) slots() []slot {
 	}
 	var list []slot
 	for ei := range s.cfg.Events {
-		if s.choice[ei].Engine == EngineFtrace {
+		if s.choice[ei].Engine == EngineFtrace || s.programs.traces(ei) {
 			continue
 		}
 		if s.programs.has(ei) {
