@@ -16,7 +16,8 @@ type Types interface {
 	// Member is the offset and the size in bytes of a member of a struct; path goes
 	// through structs within by ".".
 	Member(structName, path string) (offset, size int, err error)
-	// Value is that of a name in an enum, 0 where there is none of that name.
+	// Value is that of a name in an enum, in any of them where that is "", and 0 where
+	// there is none of that name.
 	Value(enum, name string) (uint64, error)
 }
 
@@ -117,27 +118,42 @@ func memberOf(t btf.Type, name string) (m btf.Member, bits btf.Bits, ok bool) {
 	return m, 0, false
 }
 
-// Value implements [Types]. An enum without a name is found by its value's.
+// Value implements [Types]. For "" it looks through all types until one has the name.
 func (k *Kernel) Value(enum, name string) (uint64, error) {
+	if enum == "" {
+		for t, err := range k.spec.All() {
+			if err != nil {
+				return 0, fmt.Errorf("read the kernel's types (BTF): %w", err)
+			}
+			if v, ok := valueOf(t, name); ok {
+				return v, nil
+			}
+		}
+		return 0, nil
+	}
 	types, err := k.spec.AnyTypesByName(enum)
 	if errors.Is(err, btf.ErrNotFound) {
 		return 0, nil
 	}
-	if err != nil {
-		return 0, err
-	}
 	for _, t := range types {
-		e, ok := t.(*btf.Enum)
-		if !ok {
-			continue
-		}
-		for _, v := range e.Values {
-			if v.Name == name {
-				return v.Value, nil
-			}
+		if v, ok := valueOf(t, name); ok {
+			return v, nil
 		}
 	}
-	return 0, nil
+	return 0, err
+}
+
+func valueOf(t btf.Type, name string) (uint64, bool) {
+	e, ok := t.(*btf.Enum)
+	if !ok {
+		return 0, false
+	}
+	for _, v := range e.Values {
+		if v.Name == name {
+			return v.Value, true
+		}
+	}
+	return 0, false
 }
 
 // ReadTask finds where task_struct has what programs read of it.
