@@ -143,7 +143,7 @@ func (c *Config) noProgram(event int) error {
 		return err
 	}
 	if ev.Program == nil {
-		return errors.New("there is no program for it")
+		return c.noTracepoint(ev)
 	}
 	if len(t.Cgroups) > 0 {
 		return errors.New("a cgroup is recorded, and a program sees whole processes")

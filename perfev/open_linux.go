@@ -216,6 +216,11 @@ func (s *Source) openEvents() error {
 		return nil // ftrace has them all
 	}
 	perTask := s.cfg.Target.perTask()
+	if len(o.slots) == 0 {
+		// Whether there are such threads is to be said all the same.
+		_, err := s.targetCount()
+		return err
+	}
 	late := perTask && !s.cfg.Target.NoInherit
 	if perTask {
 		taken := make(map[uint64]bool)
@@ -303,7 +308,7 @@ func (s *Source) slots() []slot {
 	}
 	var list []slot
 	for ei := range s.cfg.Events {
-		if s.choice[ei].Engine == EngineFtrace {
+		if s.choice[ei].Engine == EngineFtrace || s.programs.traces(ei) {
 			continue
 		}
 		if s.programs.has(ei) {
