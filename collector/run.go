@@ -41,6 +41,8 @@ type Config struct {
 	Rotate Rotate
 	// MaxBytes ends the run when an output has written so much, 0 is never.
 	MaxBytes int64
+	// Budget bounds what the run may cost.
+	Budget Budget
 	// Progress is called about twice a second by the reading goroutine, and may be nil.
 	Progress func(Progress)
 }
@@ -85,6 +87,9 @@ type Result struct {
 	Faults map[string]uint64
 	// Full is true where MaxBytes ended the run.
 	Full bool
+	// OverCPU is true where Budget.MaxCPU was not held although hardly any row was made:
+	// reading and filtering alone took more.
+	OverCPU bool
 }
 
 const (
@@ -154,6 +159,7 @@ type run struct {
 	reject uint64
 	faults [][]uint64 // by event and fault
 	rows   []uint64   // by event
+	budget *budget    // nil where nothing is bounded
 	// frames are the places in code that the writer has not been told of.
 	frames []perfpipe.Frame
 	now    time.Time
@@ -192,6 +198,10 @@ func newRun(cfg *Config) (*run, error) {
 	r.sum.LostBy = make(map[string]map[string]uint64)
 	r.setClock(cfg.Start)
 	r.sum.Start = cfg.Start
+	var err error
+	if r.budget, err = newBudget(cfg.Budget, schemas, r.Lost); err != nil {
+		return nil, fmt.Errorf("start run: %w", err)
+	}
 	return r, nil
 }
 
@@ -245,6 +255,10 @@ func (r *run) makeEmpty() {
 // Record implements [perfpipe.Visitor].
 func (r *run) Record(rec *perfpipe.Record) {
 	if r.cfg.Filters != nil && !r.pass(rec) {
+		return
+	}
+	// Behind the filter: what it rejects is no row, and no loss.
+	if r.budget != nil && !r.budget.keep(rec) {
 		return
 	}
 	ev := rec.Event
@@ -304,7 +318,9 @@ func (r *run) pass(rec *perfpipe.Record) bool {
 
 // Lost implements [perfpipe.Visitor]. Losses of the same kind in one round are one row.
 func (r *run) Lost(l perfpipe.Loss) {
-	if l.Count == 0 {
+	if l.Reason == perfpipe.LostOffline {
+		r.sum.Gaps++
+	} else if l.Count == 0 {
 		return
 	}
 	r.sum.Lost += l.Count
@@ -428,6 +444,9 @@ func (r *run) flush() {
 func (r *run) deadlines() {
 	if r.now.Sub(r.flushed) >= flushAfter {
 		r.flushed = r.now
+		if r.budget != nil {
+			r.budget.idle()
+		}
 		r.flush()
 		r.handPlaces()
 		r.send(message{op: opFlush})
@@ -441,6 +460,9 @@ func (r *run) deadlines() {
 	}
 	if rotate {
 		r.rotated = r.now
+		if r.budget != nil {
+			r.budget.report()
+		}
 		r.flush()
 		r.handPlaces()
 		r.handOwn()
@@ -481,6 +503,9 @@ func (r *run) total() (n uint64) {
 
 // last hands over everything that is left.
 func (r *run) last(complete bool) {
+	if r.budget != nil {
+		r.budget.report()
+	}
 	if r.cfg.Clock != nil {
 		c := r.cfg.Clock()
 		c.Reason = "stop"
@@ -510,6 +535,7 @@ func (r *run) result(complete bool) *Result {
 		}
 	}
 	res.Tables = len(filled)
+	res.OverCPU = r.budget.overCPU()
 	r.sum.Escaped += r.w.places.escaped
 	r.sum.Rows = r.total()
 	for _, l := range r.layouts {

@@ -111,6 +111,7 @@ func (s *Source) open() error {
 		s.wake = -1
 		return os.NewSyscallError("eventfd", err)
 	}
+	s.watchCPUs(cpus)
 	s.poll = append(s.poll, unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
 	s.tasks = tasks.New(tasks.Options{Exe: tasks.ExeOf, Space: tasks.SpaceOf, Inside: tasks.InsideOf, Alive: tasks.AliveIn, Done: func(t perfpipe.Task) {
 		if s.visit != nil {
@@ -140,15 +141,7 @@ func (s *Source) open() error {
 // openRings opens the two events that own the rings of a processor: one that
 // never fires, whose ring the tracepoints write to, and one that tells of tasks.
 func (s *Source) openRings(c *cpuRings, size int) error {
-	dummy := perf.Attr{
-		Type:         perf.SoftwareEvent,
-		Config:       unix.PERF_COUNT_SW_DUMMY,
-		SampleFormat: perf.SampleFormat{Time: true},
-		ClockID:      unix.CLOCK_MONOTONIC,
-		Options:      perf.Options{Disabled: true, SampleIDAll: true, UseClockID: true},
-	}
-	side := dummy
-	side.Options.Comm, side.Options.CommExec, side.Options.Task = true, true, true
+	dummy, side := dummyAttr(), sideAttr()
 	dummy.SetWakeupWatermark(uint32(size / 4))
 	sideSize := sideBytes
 	if s.cfg.CallChain.User {
@@ -179,6 +172,24 @@ func (s *Source) openRings(c *cpuRings, size int) error {
 		return c.openMaps()
 	}
 	return nil
+}
+
+// dummyAttr is an event that never fires.
+func dummyAttr() perf.Attr {
+	return perf.Attr{
+		Type:         perf.SoftwareEvent,
+		Config:       unix.PERF_COUNT_SW_DUMMY,
+		SampleFormat: perf.SampleFormat{Time: true},
+		ClockID:      unix.CLOCK_MONOTONIC,
+		Options:      perf.Options{Disabled: true, SampleIDAll: true, UseClockID: true},
+	}
+}
+
+// sideAttr is what tells of names, forks and ends of tasks.
+func sideAttr() perf.Attr {
+	a := dummyAttr()
+	a.Options.Comm, a.Options.CommExec, a.Options.Task = true, true, true
+	return a
 }
 
 func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {

@@ -67,6 +67,10 @@ type Source struct {
 	unwinder *unwinder
 	// wanted are the processes of the target when it was opened, nil is all.
 	wanted map[int32]bool
+	// hotplug follows processors that go offline and come.
+	hotplug *hotplug
+	// on: the events were turned on.
+	on bool
 	// leftOut are the events that the kernel refused.
 	leftOut map[int]bool
 
@@ -94,7 +98,9 @@ type cpuRings struct {
 	dataMap        *sys.Ring
 	sideMap        *sys.Ring
 	dataEv, sideEv *perf.Event
-	events         []tracepoint
+	// sideAgain is what sideEv was, since the processor was offline; nil before.
+	sideAgain *perf.Event
+	events    []tracepoint
 	// mapFD tells of mappings into the side ring, -1 without.
 	mapFD int
 	// lossSeen is set by a LOST record: the counts of events are to be read.
@@ -182,6 +188,7 @@ func (s *Source) EnableLater() error {
 
 // enable turns the tracepoints themselves on.
 func (s *Source) enable() error {
+	s.on = true
 	for i := range s.cpus {
 		for _, tp := range s.cpus[i].events {
 			if err := sys.Enable(tp.fd); err != nil {
@@ -282,6 +289,7 @@ func (s *Source) sleep(wait time.Duration) error {
 // round finds what is there, hands out what is complete, gives the space back.
 func (s *Source) round() error {
 	now := sys.Monotonic()
+	s.hotplug.follow(s, now)
 	bound := now - int64(slack)
 	if s.stopped {
 		bound = math.MaxInt64
@@ -488,6 +496,9 @@ func (s *Source) disable() error {
 		if err := s.cpus[i].sideEv.Disable(); err != nil {
 			errs = append(errs, fmt.Errorf("disable task records on cpu %d: %w", s.cpus[i].cpu, err))
 		}
+		if ev := s.cpus[i].sideAgain; ev != nil {
+			errs = append(errs, ev.Disable())
+		}
 		if fd := s.cpus[i].mapFD; fd >= 0 {
 			errs = append(errs, sys.Disable(fd))
 		}
@@ -514,6 +525,7 @@ func (s *Source) finish() error {
 		}
 		s.countLost(c)
 	}
+	s.hotplug.finish(s, now)
 	s.programs.countLost(s, now)
 	s.programs.countStuck(s, now)
 	s.countReturns()
@@ -535,7 +547,7 @@ func (s *Source) Close() error {
 	for i := range s.cpus {
 		errs = append(errs, s.cpus[i].close())
 	}
-	errs = append(errs, s.programs.Close(), s.trace.Close())
+	errs = append(errs, s.programs.Close(), s.trace.Close(), s.hotplug.close())
 	if s.wake >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(s.wake)))
 	}
@@ -555,7 +567,7 @@ func (c *cpuRings) close() error {
 			errs = append(errs, m.Unmap())
 		}
 	}
-	for _, ev := range []*perf.Event{c.dataEv, c.sideEv} {
+	for _, ev := range []*perf.Event{c.dataEv, c.sideEv, c.sideAgain} {
 		if ev != nil {
 			errs = append(errs, ev.Close())
 		}
