@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 )
@@ -51,8 +52,12 @@ func closing(w io.Writer, c *configs.Capture, o captureOptions, res *collector.R
 	if res.Tables == 1 {
 		tables = "table"
 	}
-	fmt.Fprintf(w, "[ perfpipe %s: wrote %s rows in %d %s, %.1f MB to %s (%s lost) ]\n",
-		o.Command, commas(res.Rows), res.Tables, tables, float64(bytes)/1e6, strings.Join(to, ", "), commas(res.Lost))
+	kept := ""
+	if c.Overwrite {
+		kept = fmt.Sprintf(", %s overwritten", commas(res.Overwritten))
+	}
+	fmt.Fprintf(w, "[ perfpipe %s: wrote %s rows in %d %s, %.1f MB to %s (%s lost%s) ]\n",
+		o.Command, commas(res.Rows), res.Tables, tables, float64(bytes)/1e6, strings.Join(to, ", "), commas(res.Lost), kept)
 }
 
 // lossLines says for each event what was lost and why, and what helps.
@@ -66,6 +71,9 @@ func lossLines(res *collector.Result) []string {
 		}
 		for _, reason := range slices.Sorted(maps.Keys(by)) {
 			n := by[reason]
+			if perfpipe.Intended(reason) {
+				continue
+			}
 			lines = append(lines, fmt.Sprintf("lost %s of %s: %s", commas(n), event, reason))
 			ring = ring || reason == "ring_full"
 		}
