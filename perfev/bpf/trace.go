@@ -449,7 +449,7 @@ func (a *tracer) gaps() {
 			continue
 		}
 		n := 1
-		for n < 8 && at%(2*n) == 0 && at+2*n <= end && !anyOf(covered[at:at+2*n]) {
+		for n < 4 && at%(2*n) == 0 && at+2*n <= end && !anyOf(covered[at:at+2*n]) {
 			n *= 2
 		}
 		a.add(asm.StoreImm(record, int16(RawOffset+at), 0, sizeOf(n)))
