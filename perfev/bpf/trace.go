@@ -225,7 +225,7 @@ func (a *tracer) check() error {
 			}
 		case KindMember, KindCurrent:
 		default:
-			if v.Size > 8 || v.Size&(v.Size-1) != 0 {
+			if v.Size > 8 || v.Size&(v.Size-1) != 0 || v.Kind == KindSignal && v.Size > 4 {
 				return fmt.Errorf("a field of %d bytes at %d: it must be an integer", v.Size, v.Offset)
 			}
 		}
