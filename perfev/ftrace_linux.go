@@ -286,17 +286,32 @@ func (s *Source) traceEvents(g *trace) error {
 	for i := range g.wakes {
 		g.wakes[i] = -1
 	}
+	var probes map[int]string
 	for _, i := range g.events {
 		ev := &s.cfg.Events[i]
+		name := ev.Schema.Event()
+		if ev.User {
+			// A probe's schema is called as it was asked for.
+			if probes == nil {
+				var err error
+				if probes, err = g.fs.Probes(); err != nil {
+					return err
+				}
+			}
+			var ok bool
+			if name, ok = probes[ev.Schema.ID]; !ok {
+				return fmt.Errorf("enable event %s: no probe has the id %d", ev.Schema.Event(), ev.Schema.ID)
+			}
+		}
 		if ev.Filter != "" {
-			if err := g.in.SetFilter(ev.Schema.Event(), ev.Filter); err != nil {
+			if err := g.in.SetFilter(name, ev.Filter); err != nil {
 				return &FilterError{Event: ev.Schema.Event(), Filter: ev.Filter, Err: err}
 			}
 		}
 		if f := ev.Schema.Field("pid"); f != nil && f.Size == 4 && wakes(ev.Schema.Event()) {
 			g.wakes[i] = int32(f.Offset)
 		}
-		names = append(names, ev.Schema.Event())
+		names = append(names, name)
 	}
 	return g.in.Enable(names)
 }

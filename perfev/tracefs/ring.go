@@ -189,6 +189,34 @@ func (in *Instance) SetFilter(event, filter string) error {
 	return nil
 }
 
+// Probes returns "system:name" of the uprobes that are defined, by id. What is shown of a
+// probe may be called otherwise.
+func (t *FS) Probes() (map[int]string, error) {
+	list, err := t.Uprobes()
+	if err != nil {
+		return nil, err
+	}
+	names, last := make(map[int]string), ""
+	for _, u := range list {
+		event := u.Group + ":" + u.Event
+		if event == last {
+			continue // another place of the same
+		}
+		last = event
+		b, err := t.ReadFile("events/" + u.Group + "/" + u.Event + "/id")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // somebody took it away
+		}
+		if err != nil {
+			return nil, err
+		}
+		if id, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+			names[id] = event
+		}
+	}
+	return names, nil
+}
+
 func (in *Instance) event(event, file string) (string, error) {
 	system, name, ok := strings.Cut(event, ":")
 	if !ok || !validHalf(system) || !validHalf(name) {
