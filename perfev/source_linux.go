@@ -353,7 +353,6 @@ func (s *Source) round() error {
 // one hands out one record.
 func (s *Source) one(r *ring, e entry) {
 	h, rec := r.record(e.pos)
-	s.trace.follow(h, rec)
 	switch h.kind {
 	case recordSample, recordProgram, recordPage:
 		r.last = e.time
@@ -378,7 +377,7 @@ func (s *Source) one(r *ring, e entry) {
 			return
 		}
 		tid := int32(binary.LittleEndian.Uint32(raw[s.pidOff:]))
-		if h.kind == recordPage && !s.trace.keeps(int(s.byType[typ]), tid, raw) {
+		if h.kind == recordPage && !s.trace.keeps(tid) {
 			return
 		}
 		pid, comm := s.tasks.Lookup(tid, r.cpu)
@@ -391,6 +390,7 @@ func (s *Source) one(r *ring, e entry) {
 		}
 		s.visit.Record(&s.rec)
 	case recordFork:
+		s.trace.follow(h, rec)
 		if t, ok := decodeTask(rec); ok {
 			s.tasks.Fork(e.time, t.pid, t.ppid, t.tid, t.ptid)
 			if m := s.maps; m != nil && t.pid != t.ppid {
@@ -398,6 +398,7 @@ func (s *Source) one(r *ring, e entry) {
 			}
 		}
 	case recordExit:
+		s.trace.follow(h, rec)
 		if t, ok := decodeTask(rec); ok {
 			s.tasks.Exit(e.time, t.pid, t.tid)
 			if m := s.maps; m != nil && !s.tasks.HasProcess(t.pid) {
@@ -405,6 +406,7 @@ func (s *Source) one(r *ring, e entry) {
 			}
 		}
 	case recordComm:
+		s.trace.follow(h, rec)
 		if pid, tid, name, ok := decodeComm(rec); ok {
 			if h.misc&miscCommExec != 0 {
 				s.tasks.Exec(e.time, pid, tid, name)
