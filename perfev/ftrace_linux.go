@@ -178,7 +178,7 @@ func (g *trace) shape(size int) (sub int, err error) {
 	// record-cmd no switch of tasks costs more than it has to. Records that find no room
 	// are counted exactly as long as none are overwritten.
 	for _, o := range []string{"nooverwrite", "nostacktrace", "nouserstacktrace", "norecord-cmd", "norecord-tgid"} {
-		if err := g.in.Option(o); err != nil && !errors.Is(err, fs.ErrInvalid) {
+		if err := g.in.Option(o); err != nil && !errors.Is(err, unix.EINVAL) {
 			return 0, err
 		}
 	}
@@ -325,6 +325,21 @@ func (g *trace) follow(h header, rec []byte) {
 			// when the first thread ended, which was this one's last wait for others.
 			_ = g.in.AddPIDs([]int{int(pid)})
 		}
+	}
+}
+
+// again takes in the threads that the kernel has on its list, where records of forks
+// found no room.
+func (g *trace) again() {
+	if !g.any() || g.scope == nil {
+		return
+	}
+	tids, err := g.in.PIDs()
+	if err != nil {
+		return // what it would have told is among the lost tasks, which are told
+	}
+	for _, tid := range tids {
+		g.scope.add(processOf(tid), int32(tid))
 	}
 }
 

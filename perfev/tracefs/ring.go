@@ -91,7 +91,7 @@ func (in *Instance) On() error { return in.write("tracing_on", "1", 0) }
 func (in *Instance) Off() error { return in.write("tracing_on", "0", 0) }
 
 // Option sets an option of the instance, "event-fork", or clears it, "noevent-fork":
-// trace_options. One that the kernel does not know is fs.ErrInvalid.
+// trace_options. One that the kernel does not know is syscall.EINVAL.
 func (in *Instance) Option(text string) error { return in.write("trace_options", text, 0) }
 
 // Clock has times be of a clock: "mono" is CLOCK_MONOTONIC.
@@ -166,6 +166,22 @@ func (in *Instance) AddPIDs(tids []int) error {
 		}
 	}
 	return nil
+}
+
+// PIDs returns the threads whose events are recorded, none where those of all are.
+func (in *Instance) PIDs() ([]int, error) {
+	b, err := in.ReadFile("set_event_pid")
+	if err != nil {
+		return nil, err
+	}
+	var tids []int
+	for _, word := range strings.Fields(string(b)) {
+		// Without any it says "no pid".
+		if n, err := strconv.Atoi(word); err == nil {
+			tids = append(tids, n)
+		}
+	}
+	return tids, nil
 }
 
 // SetFilter gives an event "system:name" of the instance a filter, before it is
