@@ -90,11 +90,15 @@ type Source struct {
 	sideLost uint64
 	// exact is false where the kernel lacks PERF_FORMAT_LOST (before 6.0).
 	exact bool
+	// flight is nil where the rings are read as they fill.
+	flight *flight
 }
 
 // cpuRings is what belongs to one processor.
 type cpuRings struct {
-	data, side     *ring
+	data, side *ring
+	// flightFD owns the data ring of a flight recorder in dataEv's stead, -1 without.
+	flightFD       int
 	dataMap        *sys.Ring
 	sideMap        *sys.Ring
 	dataEv, sideEv *perf.Event
@@ -223,6 +227,9 @@ func (s *Source) rouse() error {
 
 // RingFill returns how full the fullest ring was, 0 to 1, since the last call.
 func (s *Source) RingFill() float64 {
+	if s.flight != nil {
+		return s.flightFill()
+	}
 	f := s.fillMax
 	s.fillMax = 0
 	return f
@@ -257,6 +264,11 @@ func (s *Source) Read(wait time.Duration, v perfpipe.Visitor) error {
 	defer func() { s.visit = nil }()
 	if err := s.round(); err != nil {
 		return err
+	}
+	if s.flight != nil {
+		if again, err := s.flightRound(); again || err != nil {
+			return err
+		}
 	}
 	if s.stopped && !s.backlog {
 		s.ended = true
@@ -353,6 +365,14 @@ func (s *Source) round() error {
 // one hands out one record.
 func (s *Source) one(r *ring, e entry) {
 	h, rec := r.record(e.pos)
+	if s.flight != nil && s.flight.hold(e.time, h, rec, r.cpu) {
+		return
+	}
+	s.take(r, e, h, rec)
+}
+
+// take hands out one record, or applies what it says of a task.
+func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 	switch h.kind {
 	case recordSample, recordProgram, recordPage:
 		r.last = e.time
@@ -519,7 +539,7 @@ func (s *Source) finish() error {
 	now := sys.Monotonic()
 	for i := range s.cpus {
 		c := &s.cpus[i]
-		if !s.exact {
+		if !s.exact || s.flight != nil {
 			continue
 		}
 		if !c.lossSeen {
@@ -569,6 +589,9 @@ func (c *cpuRings) close() error {
 		if m != nil {
 			errs = append(errs, m.Unmap())
 		}
+	}
+	if c.flightFD >= 0 {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(c.flightFD)))
 	}
 	for _, ev := range []*perf.Event{c.dataEv, c.sideEv, c.sideAgain} {
 		if ev != nil {
