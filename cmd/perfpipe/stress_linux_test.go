@@ -1,0 +1,404 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/perfpipe/perfpipe/internal/testpriv"
+)
+
+// slowSinkEnv is how long TestSlowSink generates events, such as 10m; else it is some
+// seconds.
+const slowSinkEnv = "PERFPIPE_TEST_SLOW_SINK"
+
+// slowReader reads a stream at most so many bytes a second until it is let go.
+type slowReader struct {
+	rate  int
+	hurry chan struct{}
+}
+
+// read hands what comes to take, and returns at the stream's end.
+func (s *slowReader) read(r io.Reader, take func([]byte)) error {
+	buf := make([]byte, s.rate/50)
+	t := time.NewTicker(time.Second / 50)
+	defer t.Stop()
+	for {
+		n, err := r.Read(buf)
+		take(buf[:n])
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-s.hurry:
+		case <-t.C:
+		}
+	}
+}
+
+// memoryOf is a line of /proc/PID/status in bytes, 0 where the process is gone.
+func memoryOf(pid int, line string) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	m := regexp.MustCompile(`(?m)^` + line + `:\s+(\d+) kB$`).FindSubmatch(b)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(m[1]), 10, 64)
+	return n << 10
+}
+
+// TestSlowSink reads 1 MB a second of what a saturated processor makes: what does not
+// fit is counted, the memory is bounded, and the stream is whole.
+func TestSlowSink(t *testing.T) {
+	testpriv.Need(t)
+	length := os.Getenv(slowSinkEnv)
+	if length == "" {
+		length = "5s"
+	}
+	for _, format := range []string{"ndjson", "arrows"} {
+		t.Run(format, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, engine string) { slowSink(t, engine, format, length) })
+		})
+	}
+}
+
+func slowSink(t *testing.T, engine, format, length string) {
+	dir := t.TempDir()
+	args := append([]string{"record", "--engine", engine, "-e", "raw_syscalls:sys_enter", "--filter", "id == 110", "-m", "8M",
+		"-o", "-", "--format", format, "--"},
+		stressCommand(t, length, filepath.Join(dir, "generated"))...)
+	cmd := exec.Command(binary, args...)
+	var errs safeBuffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slow := &slowReader{rate: 1_000_000, hurry: make(chan struct{})}
+	saved, err := os.Create(filepath.Join(dir, "x.arrows"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = saved.Close() }()
+	lines, last := 0, byte('\n')
+	done := make(chan error, 1)
+	go func() {
+		done <- slow.read(out, func(b []byte) {
+			if format != "ndjson" {
+				_, _ = saved.Write(b)
+			} else if lines += bytes.Count(b, []byte{'\n'}); len(b) > 0 {
+				last = b[len(b)-1]
+			}
+		})
+	}()
+	var most, samples int64
+	generated := 0
+	for hurried, ended := false, false; !ended; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("read the stream: %v", err)
+			}
+			ended = true
+		case <-time.After(50 * time.Millisecond):
+		}
+		if rss := memoryOf(cmd.Process.Pid, "VmRSS"); rss > 0 {
+			most = max(most, rss)
+			samples++
+		}
+		b, err := os.ReadFile(filepath.Join(dir, "generated"))
+		if n, aerr := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && aerr == nil && !hurried {
+			// What was recorded is still in memory: the rest of the stream may go fast.
+			generated, hurried = n, true
+			close(slow.hurry)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	rows, lost := closingNumbers(t, errs.String())
+	t.Logf("%s by %s for %s: %d generated, %d rows, %d lost, at most %d MB of memory in %d samples", format, engine, length, generated, rows, lost, most>>20, samples)
+	if rows+lost != generated || generated == 0 {
+		t.Errorf("%d rows and %d lost, want %d together\n%s", rows, lost, generated, errs.String())
+	}
+	if lost == 0 {
+		t.Errorf("nothing lost by a reader of 1 MB/s: the test shows nothing")
+	}
+	// The rings, the pool of batches, and the sink's buffers.
+	if most > 250<<20 {
+		t.Errorf("got %d MB of memory", most>>20)
+	}
+	if format == "ndjson" {
+		if lines != rows || last != '\n' {
+			t.Errorf("the stream has %d lines and ends with %q, want %d lines", lines, last, rows)
+		}
+		return
+	}
+	if got := countLines(t, "cat", "--format", "csv", saved.Name()); got != rows+1 {
+		t.Errorf("the stream has %d rows, want %d", got-1, rows)
+	}
+}
+
+// closingNumbers reads rows and losses from the closing line.
+func closingNumbers(t *testing.T, stderr string) (rows, lost int) {
+	t.Helper()
+	m := regexp.MustCompile(`wrote ([0-9,]+) rows .*\(([0-9,]+) lost\) \]`).FindStringSubmatch(stderr)
+	if m == nil {
+		t.Fatalf("no closing line:\n%s", stderr)
+	}
+	number := func(s string) int {
+		n, err := strconv.Atoi(strings.ReplaceAll(s, ",", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return number(m[1]), number(m[2])
+}
+
+// countLines runs perfpipe and counts what it prints.
+func countLines(t *testing.T, args ...string) (n int) {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	var errs safeBuffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sc := bufio.NewReader(out)
+	for {
+		b, err := sc.ReadSlice('\n')
+		n += bytes.Count(b, []byte{'\n'})
+		if err != nil && err != bufio.ErrBufferFull {
+			break
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("perfpipe %q: %v\n%s", args, err, errs.String())
+	}
+	return n
+}
+
+// TestStorm has four processes call at once, on however few processors.
+func TestStorm(t *testing.T) {
+	testpriv.Need(t)
+	const processes, calls = 4, 250_000
+	eachEngine(t, func(t *testing.T, engine string) {
+		for _, ring := range []string{"8K", "16M"} {
+			out := filepath.Join(t.TempDir(), "d")
+			args := []string{"record", "--engine", engine, "-e", "raw_syscalls:sys_enter", "--filter", "id == 110", "-m", ring, "-o", out, "--"}
+			r := invoke(t, append(args, stressCommand(t, fmt.Sprintf("%dx%d", processes, calls), "")...)...)
+			r.want(t, 0)
+			m := readManifest(t, out)
+			if m.Totals.Rows+m.Lost.Total != processes*calls {
+				t.Errorf("ring of %s: %d rows and %d lost, want %d together\n%s", ring, m.Totals.Rows, m.Lost.Total, processes*calls, r.stderr)
+			}
+			t.Logf("%s, ring of %s: %d rows, %d lost", engine, ring, m.Totals.Rows, m.Lost.Total)
+		}
+	})
+}
+
+// TestOthersLoseNothing has perf record and bpftrace count the calls that perfpipe
+// records.
+func TestOthersLoseNothing(t *testing.T) {
+	testpriv.Need(t)
+	perf, bpftrace := testpriv.NeedTool(t, "perf"), testpriv.NeedTool(t, "bpftrace")
+	const n = 200_000
+	eachEngine(t, func(t *testing.T, engine string) {
+		dir := t.TempDir()
+		// The calls have a mark, as others call getppid as well.
+		const mark = 0x70657266
+		count := exec.Command(bpftrace, "-e", fmt.Sprintf(`tracepoint:raw_syscalls:sys_enter /args->id == 110 && args->args[0] == %d/ { @calls = count(); } BEGIN { printf("ready\n"); }`, mark))
+		var counted safeBuffer
+		count.Stdout, count.Stderr = &counted, &counted
+		if err := count.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- count.Wait() }()
+		stopped := false
+		stop := func() {
+			if !stopped {
+				stopped = true
+				_ = count.Process.Signal(syscall.SIGINT)
+				<-ended
+			}
+		}
+		t.Cleanup(stop)
+		eventually(t, "bpftrace", func() bool { return strings.Contains(counted.String(), "ready") })
+
+		r := start(t, "record", "-q", "--engine", engine, "-e", "raw_syscalls:sys_enter", "--filter", fmt.Sprintf("id == 110 && args[0] == %d", mark), "-a", "-m", "32M", "-o", "-", "--format", "ndjson")
+		before := 0
+		eventually(t, "a row", func() bool {
+			syscall.RawSyscall(syscall.SYS_GETPPID, mark, 0, 0)
+			before++
+			return len(r.rows()) > 0
+		})
+		// The load is made by a program of its own that perf starts.
+		data := filepath.Join(dir, "perf.data")
+		load := exec.Command(perf, "record", "-q", "-m", "64M", "-e", "raw_syscalls:sys_enter", "--filter", "id==110", "-o", data, "--", markedLoad(t), fmt.Sprint(mark), fmt.Sprint(n))
+		if text, err := load.CombinedOutput(); err != nil {
+			t.Fatalf("perf record: %v\n%s", err, text)
+		}
+		rows := r.interrupt()
+		stop()
+		stats, err := exec.Command(perf, "report", "--stats", "-i", data).CombinedOutput()
+		if err != nil {
+			t.Fatalf("perf report: %v\n%s", err, stats)
+		}
+		if m := regexp.MustCompile(`SAMPLE events:\s+(\d+)`).FindSubmatch(stats); m == nil || string(m[1]) != fmt.Sprint(n) {
+			t.Errorf("perf: want %d samples\n%s", n, stats)
+		}
+		if bytes.Contains(stats, []byte("LOST")) {
+			t.Errorf("perf lost some:\n%s", stats)
+		}
+		if m := regexp.MustCompile(`@calls: (\d+)`).FindStringSubmatch(counted.String()); m == nil || m[1] != fmt.Sprint(n+before) {
+			t.Errorf("bpftrace: want %d calls\n%s", n+before, counted.String())
+		}
+		if strings.Contains(counted.String(), "Lost") {
+			t.Errorf("bpftrace lost some:\n%s", counted.String())
+		}
+		// The first call may be before the events were on.
+		if len(rows) < n || len(rows) > n+before {
+			t.Errorf("perfpipe: got %d rows, want %d to %d", len(rows), n, n+before)
+		}
+	})
+}
+
+// markedLoad makes a program that calls getppid so many times with a first argument
+// that getppid does not look at.
+func markedLoad(t *testing.T) string {
+	t.Helper()
+	return compileC(t, "marked", `#include <stdlib.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+int main(int argc, char **argv) {
+	(void)argc;
+	long mark = atol(argv[1]), n = atol(argv[2]);
+	while (n-- > 0)
+		syscall(SYS_getppid, mark);
+	return 0;
+}`)
+}
+
+// footprint is what of the kernel's tracing is set, where it could be ours.
+type footprint struct {
+	Instances, Definitions, Programs, Links []string
+	Buffer                                  string
+}
+
+// footprintOf lists what a process has or left: by its id in the names.
+func footprintOf(t *testing.T, pid int) footprint {
+	t.Helper()
+	f := footprint{Definitions: definitionsOf(t, pid), Buffer: readFile(t, "/sys/kernel/tracing/buffer_size_kb")}
+	dirs, err := filepath.Glob(fmt.Sprintf("/sys/kernel/tracing/instances/perfpipe_%d_*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Instances = dirs
+	bpftool := testpriv.NeedTool(t, "bpftool")
+	f.Programs = heldBy(t, pid, bpftool, "prog")
+	f.Links = heldBy(t, pid, bpftool, "link")
+	return f
+}
+
+// heldBy lists the programs or links that a process holds.
+func heldBy(t *testing.T, pid int, bpftool, what string) (names []string) {
+	t.Helper()
+	b, err := exec.Command(bpftool, "-j", what, "list").Output()
+	if err != nil {
+		t.Fatalf("bpftool %s list: %v", what, err)
+	}
+	var list []struct {
+		ID   int    `json:"id"`
+		Name string `json:"name"`
+		Pids []struct {
+			Pid int `json:"pid"`
+		} `json:"pids"`
+	}
+	if err := json.Unmarshal(b, &list); err != nil && len(b) > 0 {
+		t.Fatalf("bpftool %s list: %v\n%s", what, err, b)
+	}
+	for _, p := range list {
+		for _, holder := range p.Pids {
+			if holder.Pid == pid {
+				names = append(names, fmt.Sprintf("%s %d %s", what, p.ID, p.Name))
+			}
+		}
+	}
+	return names
+}
+
+// TestNothingStays: after the end, and after SIGKILL and the next start, nothing that
+// perfpipe made is there, and the sizes of the kernel's own buffers are what they were.
+func TestNothingStays(t *testing.T) {
+	testpriv.Need(t)
+	testpriv.NeedTool(t, "bpftool")
+	testpriv.Lock(t)
+	eachEngine(t, func(t *testing.T, engine string) {
+		buffer := readFile(t, "/sys/kernel/tracing/buffer_size_kb")
+		enabled := readFile(t, "/sys/kernel/tracing/set_event")
+		begin := func() *recording {
+			r := start(t, "record", "-q", "--engine", engine, "-e", "raw_syscalls:sys_enter,sched:sched_switch", "-m", "8M", "-a", "-o", "-", "--format", "ndjson")
+			eventually(t, "a row", func() bool { r.alive(); return len(r.out.String()) > 0 })
+			return r
+		}
+		check := func(when string, pid int) {
+			t.Helper()
+			f := footprintOf(t, pid)
+			if n := len(f.Instances) + len(f.Definitions) + len(f.Programs) + len(f.Links); n > 0 {
+				t.Errorf("%s: %d things stay: %+v", when, n, f)
+			}
+			if f.Buffer != buffer {
+				t.Errorf("%s: buffer_size_kb: got %s, want %s", when, f.Buffer, buffer)
+			}
+			if got := readFile(t, "/sys/kernel/tracing/set_event"); got != enabled {
+				t.Errorf("%s: set_event: got %q, want %q", when, got, enabled)
+			}
+		}
+		r := begin()
+		if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		r.wait()
+		check("after the end", r.cmd.Process.Pid)
+
+		killed := begin()
+		killed.over = true // what it leaves is for the next to sweep
+		_ = killed.cmd.Process.Kill()
+		<-killed.done
+		next := begin()
+		check("after SIGKILL and the next start", killed.cmd.Process.Pid)
+		if err := next.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		next.wait()
+		check("after the end of the next", next.cmd.Process.Pid)
+	})
+}
