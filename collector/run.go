@@ -43,8 +43,19 @@ type Config struct {
 	MaxBytes int64
 	// Budget bounds what the run may cost.
 	Budget Budget
+	// Flight tells of the dumps of a source that is a flight recorder; nil where it is
+	// none. The table _dumps has them.
+	Flight Flight
+	// Dumped is called for each dump by the reading goroutine, and may be nil.
+	Dumped func(perfpipe.Dump)
 	// Progress is called about twice a second by the reading goroutine, and may be nil.
 	Progress func(Progress)
+}
+
+// Flight is a source that hands out nothing but dumps.
+type Flight interface {
+	// Dumped returns the dump that the last Read of the source handed out, if it did.
+	Dumped() (d perfpipe.Dump, ok bool)
 }
 
 // Filter decides whether a record becomes a row. fault is 0, or the number of what
@@ -57,7 +68,8 @@ type Filter interface {
 type Output struct {
 	Sink perfpipe.Sink
 	// Merged puts all events into one table; otherwise each has its own, beside
-	// _lost, _clock and _tasks, and with Options.Stacks _stacks and _frames.
+	// _lost, _clock and _tasks, with Options.Stacks _stacks and _frames, and with
+	// Config.Flight _dumps.
 	Merged bool
 }
 
@@ -68,6 +80,8 @@ type Rotate struct {
 	Every time.Duration
 	// Signal rotates when something arrives; it may be nil.
 	Signal <-chan struct{}
+	// AfterDump rotates behind each dump of Config.Flight.
+	AfterDump bool
 }
 
 // Progress is where a run stands.
@@ -160,6 +174,8 @@ type run struct {
 	faults [][]uint64 // by event and fault
 	rows   []uint64   // by event
 	budget *budget    // nil where nothing is bounded
+	// dumped is how many rows there were at the end of the last dump.
+	dumped uint64
 	// frames are the places in code that the writer has not been told of.
 	frames []perfpipe.Frame
 	now    time.Time
@@ -183,7 +199,7 @@ func newRun(cfg *Config) (*run, error) {
 	}
 	cfg.Columns.Stacks = cfg.Columns.Stacks || cfg.Columns.StackInline
 	r := &run{cfg: cfg, pool: newPool(), layouts: make([]*layout, 2), rows: make([]uint64, len(schemas)), stacks: portable(&stacksTable, cfg.Columns)}
-	r.own = newOwn(r.newStacks())
+	r.own = newOwn(r.newStacks(), cfg.Flight)
 	for _, o := range cfg.Outputs {
 		if o.Merged && r.layouts[1] == nil {
 			r.layouts[1] = mergedLayout(schemas, meta, cfg.Columns)
@@ -225,11 +241,15 @@ func (r *run) read() error {
 	for {
 		err := r.cfg.Source.Read(readWait, r)
 		r.now = time.Now()
+		dumped := r.dump()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		if dumped && r.cfg.Rotate.AfterDump {
+			r.rotate()
 		}
 		r.deadlines()
 	}
@@ -323,7 +343,11 @@ func (r *run) Lost(l perfpipe.Loss) {
 	} else if l.Count == 0 {
 		return
 	}
-	r.sum.Lost += l.Count
+	if perfpipe.Intended(l.Reason) {
+		r.sum.Overwritten += l.Count
+	} else {
+		r.sum.Lost += l.Count
+	}
 	by := r.sum.LostBy[l.Event]
 	if by == nil {
 		by = make(map[string]uint64)
@@ -426,7 +450,7 @@ func (r *run) handOwn() {
 	for _, b := range r.own.all() {
 		r.send(message{batch: b, own: true})
 	}
-	r.own = newOwn(r.own.stacks)
+	r.own = newOwn(r.own.stacks, r.cfg.Flight)
 }
 
 // flush hands on every batch that has rows.
@@ -459,19 +483,42 @@ func (r *run) deadlines() {
 	default:
 	}
 	if rotate {
-		r.rotated = r.now
-		if r.budget != nil {
-			r.budget.report()
-		}
-		r.flush()
-		r.handPlaces()
-		r.handOwn()
-		r.send(message{op: opRotate})
+		r.rotate()
 	}
 	if r.cfg.Progress != nil && r.now.Sub(r.shown) >= 500*time.Millisecond {
 		r.shown = r.now
 		r.cfg.Progress(Progress{Rows: r.total(), Lost: r.sum.Lost, Bytes: r.w.bytes.Load()})
 	}
+}
+
+// rotate has the files finished with what there is, and new ones begun.
+func (r *run) rotate() {
+	r.rotated = r.now
+	if r.budget != nil {
+		r.budget.report()
+	}
+	r.flush()
+	r.handPlaces()
+	r.handOwn()
+	r.send(message{op: opRotate})
+}
+
+// dump takes note of the dump that the last Read handed out, and reports whether it did.
+func (r *run) dump() bool {
+	if r.cfg.Flight == nil {
+		return false
+	}
+	d, ok := r.cfg.Flight.Dumped()
+	if !ok {
+		return false
+	}
+	n := r.total()
+	d.Rows, r.dumped = n-r.dumped, n
+	r.own.addDump(d)
+	if r.cfg.Dumped != nil {
+		r.cfg.Dumped(d)
+	}
+	return true
 }
 
 // tick reads the clocks, notes steps, and follows the slewing of the wall clock.

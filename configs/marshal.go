@@ -33,6 +33,10 @@ type (
 		FailOnLoss   bool         `yaml:"fail_on_loss,omitempty"`
 		Decode       bool         `yaml:"decode,omitempty"`
 		Engine       string       `yaml:"engine,omitempty"`
+		Overwrite    bool         `yaml:"overwrite,omitempty"`
+		Trigger      string       `yaml:"trigger,omitempty"`
+		Before       string       `yaml:"before,omitempty"`
+		After        string       `yaml:"after,omitempty"`
 		RetMode      string       `yaml:"ret_mode,omitempty"`
 		Unsafe       bool         `yaml:"unsafe_uretprobe,omitempty"`
 		Stacks       *stacksYAML  `yaml:"stacks,omitempty"`
@@ -106,6 +110,7 @@ func jobOf(c *Capture) jobYAML {
 		MaxSize: formatSize(c.MaxSize), Duration: formatDuration(c.Duration), Delay: formatDuration(c.Delay),
 		Ring: formatSize(int64(c.RingBytes)), Period: c.Period, OnFault: c.OnFault, KernelCompat: c.KernelCompat,
 		TraceSelf: c.TraceSelf, FailOnLoss: c.FailOnLoss, Decode: c.Decode, Types: c.Types,
+		Overwrite: c.Overwrite, Trigger: c.Trigger, Before: formatDuration(c.Before), After: formatDuration(c.After),
 		Engine: c.Engine, RetMode: c.RetMode, Unsafe: c.UnsafeUretprobe, CgroupIDs: c.CgroupIDs,
 	}
 	if c.Target.NoInherit {

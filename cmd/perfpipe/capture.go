@@ -55,8 +55,12 @@ func closing(w io.Writer, c *configs.Capture, o captureOptions, res *collector.R
 	if res.Tables == 1 {
 		tables = "table"
 	}
-	fmt.Fprintf(w, "[ perfpipe %s: wrote %s rows in %d %s, %.1f MB to %s (%s lost) ]\n",
-		o.Command, commas(res.Rows), res.Tables, tables, float64(bytes)/1e6, strings.Join(to, ", "), commas(res.Lost))
+	kept := ""
+	if c.Overwrite {
+		kept = fmt.Sprintf(", %s overwritten", commas(res.Overwritten))
+	}
+	fmt.Fprintf(w, "[ perfpipe %s: wrote %s rows in %d %s, %.1f MB to %s (%s lost%s) ]\n",
+		o.Command, commas(res.Rows), res.Tables, tables, float64(bytes)/1e6, strings.Join(to, ", "), commas(res.Lost), kept)
 }
 
 // lossLines says for each event what was lost and why, and what helps.
@@ -70,7 +74,10 @@ func lossLines(res *collector.Result) []string {
 		}
 		for _, reason := range slices.Sorted(maps.Keys(by)) {
 			n := by[reason]
-			if reason == perfpipe.LostOffline {
+			switch {
+			case perfpipe.Intended(reason):
+				continue
+			case reason == perfpipe.LostOffline:
 				// Nobody counted.
 				lines = append(lines, "a processor was offline; what happened until its events were on again is not known: _lost, "+reason)
 				continue

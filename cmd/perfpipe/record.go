@@ -41,6 +41,7 @@ const recordExample = `  perfpipe record -e irq:irq_handler_entry --filter 'irq=
   perfpipe record -e 'uretprobe:bash:readline(ret:string)' --duration 1m -o lines.parquet
   perfpipe record -x libc.so.6 -e 'malloc(arg0:u64)' --filter 'arg0 > 4096' -g -o heap -- ls
   perfpipe record -e lifecycle -e 'sched:*' -p 4711 --tree -o life
+  perfpipe record -e 'sched:*' --overwrite --trigger 'prev_comm == "backup"' --before 2s --after 1s -o moments
   perfpipe record -e 'block:*' -a --switch-output=1h --switch-max-files 24 -o /var/lib/perfpipe/block`
 
 // recordOptions are the flags of record that are no part of a capture.
@@ -97,7 +98,7 @@ func checkChoices(c *configs.Capture) error {
 	if c.Duration < 0 || c.Delay < 0 {
 		return errors.New("--duration and --delay must not be negative")
 	}
-	return nil
+	return c.CheckFlight()
 }
 
 // recordFlags decodes perf record's flags into a capture.
@@ -140,6 +141,10 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.StringVar(&c.RetMode, "ret-mode", "auto", "how returns are found: `MODE` auto, sites (the return instructions) or trampoline (uretprobe)")
 	fl.BoolVar(&c.UnsafeUretprobe, "unsafe-uretprobe", false, "allow --ret-mode trampoline on Go programs, which may kill them")
 	fl.StringVar(&c.Engine, "engine", "auto", "what makes the records: `ENGINE` auto, perf (samples), ftrace (its ring) or bpf (programs)")
+	fl.BoolVar(&c.Overwrite, "overwrite", false, "flight recorder: rings keep the latest, written at SIGUSR2, at the trigger and at the end")
+	fl.StringVar(&c.Trigger, "trigger", "", "with --overwrite: a record that this filter `EXPR` lets through has the rings written")
+	fl.DurationVar(&c.Before, "before", 0, "with --overwrite: how far back what is written goes, such as 2s (default all)")
+	fl.DurationVar(&c.After, "after", 0, "how far it goes on behind a trigger, such as 1s")
 	f.addShared(fl)
 	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
 	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")
