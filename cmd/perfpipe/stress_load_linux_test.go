@@ -22,7 +22,7 @@ const (
 
 // stressEngines are the engines that the tests of what must hold under stress are run
 // with.
-var stressEngines = [...]string{"perf"}
+var stressEngines = [...]string{"perf", "ftrace", "bpf"}
 
 // stressLoad is the load that the environment asks for, false where it asks for none.
 func stressLoad() bool {
