@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -307,52 +308,82 @@ int main(int argc, char **argv) {
 }`)
 }
 
-// footprint is what of the kernel's tracing is set, where it could be ours.
+// footprint is what a process has of the kernel's tracing.
 type footprint struct {
-	Instances, Definitions, Programs, Links []string
-	Buffer                                  string
+	Instances, Definitions []string
+	// IDs are numbers of programs, links and maps, as bpftool's "prog", "link" and "map"
+	// list them. The kernel does not give a number again soon.
+	IDs map[string][]int
 }
 
-// footprintOf lists what a process has or left: by its id in the names.
+// footprintOf lists what a running process has.
 func footprintOf(t *testing.T, pid int) footprint {
 	t.Helper()
-	f := footprint{Definitions: definitionsOf(t, pid), Buffer: readFile(t, "/sys/kernel/tracing/buffer_size_kb")}
+	f := footprint{Definitions: definitionsOf(t, pid), Instances: instancesOf(t, pid), IDs: map[string][]int{}}
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		for _, m := range regexp.MustCompile(`(?m)^(prog|link|map)_id:\s+(\d+)$`).FindAllStringSubmatch(string(b), -1) {
+			id, err := strconv.Atoi(m[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.IDs[m[1]] = append(f.IDs[m[1]], id)
+		}
+	}
+	return f
+}
+
+// instancesOf lists the instances of tracefs that are named after a process.
+func instancesOf(t *testing.T, pid int) []string {
+	t.Helper()
 	dirs, err := filepath.Glob(fmt.Sprintf("/sys/kernel/tracing/instances/perfpipe_%d_*", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Instances = dirs
-	bpftool := testpriv.NeedTool(t, "bpftool")
-	f.Programs = heldBy(t, pid, bpftool, "prog")
-	f.Links = heldBy(t, pid, bpftool, "link")
-	return f
+	return dirs
 }
 
-// heldBy lists the programs or links that a process holds.
-func heldBy(t *testing.T, pid int, bpftool, what string) (names []string) {
+// stays fails the test where anything of f, a process's that ended, is there still.
+func (f footprint) stays(t *testing.T, when string, pid int) {
 	t.Helper()
-	b, err := exec.Command(bpftool, "-j", what, "list").Output()
+	if left := instancesOf(t, pid); len(left) > 0 {
+		t.Errorf("%s: instances stay: %v", when, left)
+	}
+	if left := definitionsOf(t, pid); len(left) > 0 {
+		t.Errorf("%s: definitions stay: %v", when, left)
+	}
+	for what, ids := range f.IDs {
+		// The kernel frees them when every processor has passed a quiet state.
+		eventually(t, fmt.Sprintf("%s: the end of every %s of %v", when, what, ids), func() bool {
+			return !slices.ContainsFunc(bpfList(t, what), func(id int) bool { return slices.Contains(ids, id) })
+		})
+	}
+}
+
+// bpfList lists the numbers of the programs, links or maps of the machine.
+func bpfList(t *testing.T, what string) (ids []int) {
+	t.Helper()
+	b, err := exec.Command(testpriv.NeedTool(t, "bpftool"), "-j", what, "list").Output()
 	if err != nil {
 		t.Fatalf("bpftool %s list: %v", what, err)
 	}
 	var list []struct {
-		ID   int    `json:"id"`
-		Name string `json:"name"`
-		Pids []struct {
-			Pid int `json:"pid"`
-		} `json:"pids"`
+		ID int `json:"id"`
 	}
-	if err := json.Unmarshal(b, &list); err != nil && len(b) > 0 {
+	if err := json.Unmarshal(b, &list); err != nil && len(bytes.TrimSpace(b)) > 0 {
 		t.Fatalf("bpftool %s list: %v\n%s", what, err, b)
 	}
-	for _, p := range list {
-		for _, holder := range p.Pids {
-			if holder.Pid == pid {
-				names = append(names, fmt.Sprintf("%s %d %s", what, p.ID, p.Name))
-			}
-		}
+	for _, x := range list {
+		ids = append(ids, x.ID)
 	}
-	return names
+	return ids
 }
 
 // TestNothingStays: after the end, and after SIGKILL and the next start, nothing that
@@ -364,41 +395,44 @@ func TestNothingStays(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		buffer := readFile(t, "/sys/kernel/tracing/buffer_size_kb")
 		enabled := readFile(t, "/sys/kernel/tracing/set_event")
-		begin := func() *recording {
+		begin := func() (*recording, footprint) {
+			t.Helper()
 			r := start(t, "record", "-q", "--engine", engine, "-e", "raw_syscalls:sys_enter,sched:sched_switch", "-m", "8M", "-a", "-o", "-", "--format", "ndjson")
 			eventually(t, "a row", func() bool { r.alive(); return len(r.out.String()) > 0 })
-			return r
-		}
-		check := func(when string, pid int) {
-			t.Helper()
-			f := footprintOf(t, pid)
-			if n := len(f.Instances) + len(f.Definitions) + len(f.Programs) + len(f.Links); n > 0 {
-				t.Errorf("%s: %d things stay: %+v", when, n, f)
+			f := footprintOf(t, r.cmd.Process.Pid)
+			// What is looked for can be seen while it is there.
+			if engine == "ftrace" && len(f.Instances) == 0 || engine == "bpf" && len(f.IDs["prog"])+len(f.IDs["link"]) == 0 {
+				t.Errorf("while it records: got %+v", f)
 			}
-			if f.Buffer != buffer {
-				t.Errorf("%s: buffer_size_kb: got %s, want %s", when, f.Buffer, buffer)
+			return r, f
+		}
+		check := func(when string, r *recording, f footprint) {
+			t.Helper()
+			f.stays(t, when, r.cmd.Process.Pid)
+			if got := readFile(t, "/sys/kernel/tracing/buffer_size_kb"); got != buffer {
+				t.Errorf("%s: buffer_size_kb: got %s, want %s", when, got, buffer)
 			}
 			if got := readFile(t, "/sys/kernel/tracing/set_event"); got != enabled {
 				t.Errorf("%s: set_event: got %q, want %q", when, got, enabled)
 			}
 		}
-		r := begin()
+		r, has := begin()
 		if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
 		r.wait()
-		check("after the end", r.cmd.Process.Pid)
+		check("after the end", r, has)
 
-		killed := begin()
+		killed, had := begin()
 		killed.over = true // what it leaves is for the next to sweep
 		_ = killed.cmd.Process.Kill()
 		<-killed.done
-		next := begin()
-		check("after SIGKILL and the next start", killed.cmd.Process.Pid)
+		next, has := begin()
+		check("after SIGKILL and the next start", killed, had)
 		if err := next.cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
 		next.wait()
-		check("after the end of the next", next.cmd.Process.Pid)
+		check("after the end of the next", next, has)
 	})
 }
