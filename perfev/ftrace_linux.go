@@ -288,15 +288,19 @@ func (s *Source) traceEvents(g *trace) error {
 	}
 	for _, i := range g.events {
 		ev := &s.cfg.Events[i]
+		name := ev.Kernel
+		if name == "" {
+			name = ev.Schema.Event()
+		}
 		if ev.Filter != "" {
-			if err := g.in.SetFilter(ev.Schema.Event(), ev.Filter); err != nil {
+			if err := g.in.SetFilter(name, ev.Filter); err != nil {
 				return &FilterError{Event: ev.Schema.Event(), Filter: ev.Filter, Err: err}
 			}
 		}
 		if f := ev.Schema.Field("pid"); f != nil && f.Size == 4 && wakes(ev.Schema.Event()) {
 			g.wakes[i] = int32(f.Offset)
 		}
-		names = append(names, ev.Schema.Event())
+		names = append(names, name)
 	}
 	return g.in.Enable(names)
 }
