@@ -203,8 +203,8 @@ func (g *trace) openRing(cpu, sub, size int) error {
 			case err == nil:
 				return n, nil
 			case errors.Is(err, unix.EINTR):
-			case errors.Is(err, unix.EAGAIN):
-				return 0, nil
+			case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENODEV):
+				return 0, nil // nothing, or the processor was never online
 			default:
 				return 0, fmt.Errorf("read the trace ring of cpu %d: %w", cpu, err)
 			}
