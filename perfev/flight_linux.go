@@ -60,16 +60,14 @@ type flightCPU struct {
 	// count and lost are V and L as they were last read; handed, over and paused are
 	// what was handed out and what was reported of either kind.
 	count, lost, handed, over, paused []uint64
-	// from is until when what was overwritten was reported.
+	// from is until when what was overwritten was reported, at first when the first Read was.
 	from int64
 }
 
 func newFlight(cpus, events int) *flight {
 	f := &flight{cpus: make([]flightCPU, cpus), held: held{limit: maxHeld}}
-	now := sys.Monotonic()
 	for i := range f.cpus {
 		c := &f.cpus[i]
-		c.from = now
 		for _, p := range []*[]uint64{&c.count, &c.lost, &c.handed, &c.over, &c.paused} {
 			*p = make([]uint64, events)
 		}
@@ -210,10 +208,14 @@ func (s *Source) flightRound() (again bool, err error) {
 		return true, nil
 	}
 	for i := range s.cpus {
-		m := &f.cpus[i].marks
-		m.size = s.cpus[i].data.mem.size()
-		head := s.cpus[i].data.mem.head()
-		m.see(sys.Monotonic(), head)
+		c, mem := &f.cpus[i], &s.cpus[i].data.mem
+		c.marks.size = mem.size()
+		head := mem.head()
+		now := sys.Monotonic()
+		c.marks.see(now, head)
+		if c.from == 0 {
+			c.from = now
+		}
 	}
 	now := sys.Monotonic()
 	switch {
