@@ -41,6 +41,8 @@ type Config struct {
 	Rotate Rotate
 	// MaxBytes ends the run when an output has written so much, 0 is never.
 	MaxBytes int64
+	// Budget bounds what the run may cost.
+	Budget Budget
 	// Flight tells of the dumps of a source that is a flight recorder; nil where it is
 	// none. The table _dumps has them.
 	Flight Flight
@@ -99,6 +101,9 @@ type Result struct {
 	Faults map[string]uint64
 	// Full is true where MaxBytes ended the run.
 	Full bool
+	// OverCPU is true where Budget.MaxCPU was not held although hardly any row was made:
+	// reading and filtering alone took more.
+	OverCPU bool
 }
 
 const (
@@ -168,6 +173,7 @@ type run struct {
 	reject uint64
 	faults [][]uint64 // by event and fault
 	rows   []uint64   // by event
+	budget *budget    // nil where nothing is bounded
 	// dumped is how many rows there were at the end of the last dump.
 	dumped uint64
 	// frames are the places in code that the writer has not been told of.
@@ -208,6 +214,10 @@ func newRun(cfg *Config) (*run, error) {
 	r.sum.LostBy = make(map[string]map[string]uint64)
 	r.setClock(cfg.Start)
 	r.sum.Start = cfg.Start
+	var err error
+	if r.budget, err = newBudget(cfg.Budget, schemas, r.Lost); err != nil {
+		return nil, fmt.Errorf("start run: %w", err)
+	}
 	return r, nil
 }
 
@@ -267,6 +277,10 @@ func (r *run) Record(rec *perfpipe.Record) {
 	if r.cfg.Filters != nil && !r.pass(rec) {
 		return
 	}
+	// Behind the filter: what it rejects is no row, and no loss.
+	if r.budget != nil && !r.budget.keep(rec) {
+		return
+	}
 	ev := rec.Event
 	for li := range r.layouts {
 		l := r.layouts[li]
@@ -324,7 +338,9 @@ func (r *run) pass(rec *perfpipe.Record) bool {
 
 // Lost implements [perfpipe.Visitor]. Losses of the same kind in one round are one row.
 func (r *run) Lost(l perfpipe.Loss) {
-	if l.Count == 0 {
+	if l.Reason == perfpipe.LostOffline {
+		r.sum.Gaps++
+	} else if l.Count == 0 {
 		return
 	}
 	if perfpipe.Intended(l.Reason) {
@@ -452,6 +468,9 @@ func (r *run) flush() {
 func (r *run) deadlines() {
 	if r.now.Sub(r.flushed) >= flushAfter {
 		r.flushed = r.now
+		if r.budget != nil {
+			r.budget.idle()
+		}
 		r.flush()
 		r.handPlaces()
 		r.send(message{op: opFlush})
@@ -475,6 +494,9 @@ func (r *run) deadlines() {
 // rotate has the files finished with what there is, and new ones begun.
 func (r *run) rotate() {
 	r.rotated = r.now
+	if r.budget != nil {
+		r.budget.report()
+	}
 	r.flush()
 	r.handPlaces()
 	r.handOwn()
@@ -528,6 +550,9 @@ func (r *run) total() (n uint64) {
 
 // last hands over everything that is left.
 func (r *run) last(complete bool) {
+	if r.budget != nil {
+		r.budget.report()
+	}
 	if r.cfg.Clock != nil {
 		c := r.cfg.Clock()
 		c.Reason = "stop"
@@ -557,6 +582,7 @@ func (r *run) result(complete bool) *Result {
 		}
 	}
 	res.Tables = len(filled)
+	res.OverCPU = r.budget.overCPU()
 	r.sum.Escaped += r.w.places.escaped
 	r.sum.Rows = r.total()
 	for _, l := range r.layouts {

@@ -21,6 +21,12 @@ type Capture struct {
 	Rotate Rotate
 	// MaxSize ends the recording when so many bytes were written; 0 is no limit.
 	MaxSize int64
+	// MaxRate is the most rows a second, and MaxCPU the most of one processor that
+	// perfpipe may take, in percent; 0 is no limit. What is over it is counted as lost.
+	MaxRate uint64
+	MaxCPU  float64
+	// Over is what is left out beyond them: "sample" (default), "threads" or "events".
+	Over string
 	// Duration ends the recording; 0 is no limit.
 	Duration time.Duration
 	// Delay is waited before events are enabled.

@@ -17,6 +17,7 @@ var (
 	formatWords      = [...]string{"parquet", "arrow", "arrows", "csv", "ndjson", "txt"}
 	engineWords      = [...]string{"auto", "perf", "ftrace", "bpf"}
 	retModeWords     = [...]string{"auto", "sites", "trampoline"}
+	overWords        = [...]string{"sample", "threads", "events"}
 	stacksWords      = [...]string{"fp", "dwarf", "none"}
 	compressionWords = [...]string{"zstd", "snappy", "gzip", "none"}
 )
@@ -35,7 +36,7 @@ func knownJobKey(name string) bool {
 
 // jobNodes are the nodes that faults between keys are reported at.
 type jobNodes struct {
-	name, events *yaml.Node
+	name, events, over *yaml.Node
 	// overwrite, trigger, before and after are the flight recorder's.
 	overwrite, trigger, before, after *yaml.Node
 	filters                           []filterNode
@@ -74,6 +75,9 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 		{"outputs", func(n *yaml.Node) { d.outputs(n, c) }},
 		{"rotate", func(n *yaml.Node) { d.rotate(n, &c.Rotate) }},
 		{"max_size", func(n *yaml.Node) { measured(d, n, "max_size", &c.MaxSize, ParseSize) }},
+		{"max_rate", func(n *yaml.Node) { measured(d, n, "max_rate", &c.MaxRate, ParseRate) }},
+		{"max_cpu", func(n *yaml.Node) { measured(d, n, "max_cpu", &c.MaxCPU, ParsePercent) }},
+		{"over", func(n *yaml.Node) { at.over = n; d.choice(n, "over", &c.Over, overWords[:]...) }},
 		{"duration", func(n *yaml.Node) { measured(d, n, "duration", &c.Duration, ParseDuration) }},
 		{"delay", func(n *yaml.Node) { measured(d, n, "delay", &c.Delay, ParseDuration) }},
 		{"ring", func(n *yaml.Node) { measured(d, n, "ring", &c.RingBytes, ParseRing) }},
@@ -124,6 +128,9 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 		if !taken {
 			d.fail(at.events, "every event is taken away and none is named")
 		}
+	}
+	if at.over != nil && c.MaxRate == 0 && c.MaxCPU == 0 && len(d.faults) == before {
+		d.fail(at.over, "over says what is left out beyond a budget, and there is none; add max_rate or max_cpu")
 	}
 	if d.check.Probe != nil {
 		for _, p := range at.probes {

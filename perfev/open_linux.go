@@ -111,6 +111,7 @@ func (s *Source) open() error {
 		s.wake = -1
 		return os.NewSyscallError("eventfd", err)
 	}
+	s.watchCPUs(cpus)
 	s.poll = append(s.poll, unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
 	if s.cfg.Overwrite {
 		s.flight = newFlight(len(cpus), len(s.cfg.Events))
@@ -135,6 +136,9 @@ func (s *Source) open() error {
 		}
 		s.rings = append(s.rings, s.cpus[i].side)
 	}
+	if s.rings, s.poll, err = s.trace.readers(s.rings, s.poll); err != nil {
+		return err
+	}
 	s.programRings = s.programs.readers(s.poll)
 	s.rings = append(s.rings, s.programRings...)
 	return nil
@@ -143,15 +147,7 @@ func (s *Source) open() error {
 // openRings opens the two events that own the rings of a processor: one that
 // never fires, whose ring the tracepoints write to, and one that tells of tasks.
 func (s *Source) openRings(c *cpuRings, size int) error {
-	dummy := perf.Attr{
-		Type:         perf.SoftwareEvent,
-		Config:       unix.PERF_COUNT_SW_DUMMY,
-		SampleFormat: perf.SampleFormat{Time: true},
-		ClockID:      unix.CLOCK_MONOTONIC,
-		Options:      perf.Options{Disabled: true, SampleIDAll: true, UseClockID: true},
-	}
-	side := dummy
-	side.Options.Comm, side.Options.CommExec, side.Options.Task = true, true, true
+	dummy, side := dummyAttr(), sideAttr()
 	dummy.SetWakeupWatermark(uint32(size / 4))
 	sideSize := sideBytes
 	if s.cfg.CallChain.User {
@@ -192,6 +188,24 @@ func (s *Source) openRings(c *cpuRings, size int) error {
 	return nil
 }
 
+// dummyAttr is an event that never fires.
+func dummyAttr() perf.Attr {
+	return perf.Attr{
+		Type:         perf.SoftwareEvent,
+		Config:       unix.PERF_COUNT_SW_DUMMY,
+		SampleFormat: perf.SampleFormat{Time: true},
+		ClockID:      unix.CLOCK_MONOTONIC,
+		Options:      perf.Options{Disabled: true, SampleIDAll: true, UseClockID: true},
+	}
+}
+
+// sideAttr is what tells of names, forks and ends of tasks.
+func sideAttr() perf.Attr {
+	a := dummyAttr()
+	a.Options.Comm, a.Options.CommExec, a.Options.Task = true, true, true
+	return a
+}
+
 func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 	ev, err := perf.Open(a, perf.AllThreads, cpu, nil)
 	if err != nil {
@@ -228,7 +242,15 @@ func mapError(err error, cpu, size int) error {
 // is told by its FORK record and opened then: see openLate.
 func (s *Source) openEvents() error {
 	o := &opening{s: s, slots: s.slots(), times: make(map[int][]int64)}
+	if len(o.slots) == 0 {
+		return nil // ftrace has them all
+	}
 	perTask := s.cfg.Target.perTask()
+	if len(o.slots) == 0 {
+		// Whether there are such threads is to be said all the same.
+		_, err := s.targetCount()
+		return err
+	}
 	late := perTask && !s.cfg.Target.NoInherit
 	if perTask {
 		taken := make(map[uint64]bool)
@@ -319,7 +341,7 @@ func (s *Source) slots() []slot {
 	}
 	var list []slot
 	for ei := range s.cfg.Events {
-		if s.choice[ei].Engine == EngineFtrace {
+		if s.choice[ei].Engine == EngineFtrace || s.programs.traces(ei) {
 			continue
 		}
 		if s.programs.has(ei) {

@@ -36,10 +36,13 @@ func closing(w io.Writer, c *configs.Capture, o captureOptions, res *collector.R
 	for _, cause := range slices.Sorted(maps.Keys(res.Faults)) {
 		fmt.Fprintf(w, "perfpipe %s: the filter faulted on %s records: %s\n", o.Command, commas(res.Faults[cause]), cause)
 	}
-	if res.Lost > 0 {
+	if res.Lost > 0 || res.Gaps > 0 {
 		for _, l := range lossLines(res) {
 			fmt.Fprintf(w, "perfpipe %s: %s\n", o.Command, l)
 		}
+	}
+	if res.OverCPU {
+		fmt.Fprintf(w, "perfpipe %s: --max-cpu %s was not held: reading and filtering alone take more; record fewer events, or let the kernel filter them ('perfpipe explain')\n", o.Command, percent(c.MaxCPU))
 	}
 	if res.Full {
 		fmt.Fprintf(w, "perfpipe %s: ended by --max-size\n", o.Command)
@@ -71,7 +74,12 @@ func lossLines(res *collector.Result) []string {
 		}
 		for _, reason := range slices.Sorted(maps.Keys(by)) {
 			n := by[reason]
-			if perfpipe.Intended(reason) {
+			switch {
+			case perfpipe.Intended(reason):
+				continue
+			case reason == perfpipe.LostOffline:
+				// Nobody counted.
+				lines = append(lines, "a processor was offline; what happened until its events were on again is not known: _lost, "+reason)
 				continue
 			}
 			lines = append(lines, fmt.Sprintf("lost %s of %s: %s", commas(n), event, reason))

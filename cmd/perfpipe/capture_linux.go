@@ -182,6 +182,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		},
 		Rotate:   collector.Rotate{Bytes: c.Rotate.Size, Every: c.Rotate.Every},
 		MaxBytes: c.MaxSize,
+		Budget:   budgetOf(c, perfev.ProcessTime),
 	}
 	if c.Overwrite {
 		watch.fly(st, c, o, &run, rec)
@@ -229,7 +230,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	case status != exitOK:
 		return &exitError{code: status}
-	case c.FailOnLoss && res.Lost > 0:
+	case c.FailOnLoss && (res.Lost > 0 || res.Gaps > 0):
 		return &exitError{code: exitLoss}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/uprobe"
 )
@@ -88,6 +89,12 @@ func checkChoices(c *configs.Capture) error {
 	if c.Period < 0 {
 		return fmt.Errorf("--count %d: the distance of events is not negative", c.Period)
 	}
+	if _, err := collector.ParseOver(c.Over); err != nil {
+		return fmt.Errorf("--over %w", err)
+	}
+	if c.Over != "" && c.MaxRate == 0 && c.MaxCPU == 0 {
+		return fmt.Errorf("--over %s says what is left out beyond a budget, and there is none: add --max-rate or --max-cpu", c.Over)
+	}
 	if c.Duration < 0 || c.Delay < 0 {
 		return errors.New("--duration and --delay must not be negative")
 	}
@@ -143,6 +150,9 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")
 	fl.IntVarP(&f.delayMS, "delay", "D", 0, "wait so many milliseconds before events are on")
 	fl.Var(setter{"SIZE", f.size(&c.MaxSize)}, "max-size", "end when so much was written")
+	fl.Var(setter{"ROWS/s", f.rate}, "max-rate", "at most so many rows a second, such as 50k; what is over it is counted as lost")
+	fl.Var(setter{"PERCENT", f.percent}, "max-cpu", "take at most so much of one processor, such as 20: fewer rows, the rest counted as lost")
+	fl.StringVar(&c.Over, "over", "", "what is left out beyond these: `WORD` sample (slices of a thread's time, the default), threads, or events (the noisiest first)")
 	fl.Var(setter{"signal|SIZE|TIME", f.rotate}, "switch-output", "finish the files and begin new ones: at SIGUSR2, by size, or by time")
 	fl.Lookup("switch-output").NoOptDefVal = "signal"
 	fl.IntVar(&c.Rotate.MaxFiles, "switch-max-files", 0, "keep the newest so many files of each table")
@@ -325,6 +335,16 @@ func (f *recordFlags) size(to *int64) func(string) error {
 		*to, err = configs.ParseSize(v)
 		return err
 	}
+}
+
+func (f *recordFlags) rate(v string) (err error) {
+	f.c.MaxRate, err = configs.ParseRate(strings.TrimSuffix(v, "/s"))
+	return err
+}
+
+func (f *recordFlags) percent(v string) (err error) {
+	f.c.MaxCPU, err = configs.ParsePercent(v)
+	return err
 }
 
 func (f *recordFlags) rotate(v string) error {
