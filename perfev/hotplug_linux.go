@@ -168,7 +168,7 @@ func (s *Source) openAgain(cpu int) (err error) {
 
 // addCPU makes the rings of a processor that was not there at the start.
 func (s *Source) addCPU(cpu int) (ci int, err error) {
-	c := cpuRings{cpu: cpu, mapFD: -1}
+	c := cpuRings{cpu: cpu, mapFD: -1, flightFD: -1}
 	polled := len(s.poll)
 	if err := s.openRings(&c, len(s.cpus[0].dataMap.Data)); err != nil {
 		s.poll = s.poll[:polled]
@@ -178,7 +178,12 @@ func (s *Source) addCPU(cpu int) (ci int, err error) {
 		g.idle = append(g.idle, s.poll[polled:]...)
 	}
 	s.cpus = append(s.cpus, c)
-	s.rings = append(s.rings, c.data, c.side)
+	if s.flight != nil {
+		s.flight.add(len(s.schemas))
+	} else {
+		s.rings = append(s.rings, c.data)
+	}
+	s.rings = append(s.rings, c.side)
 	if err := c.sideEv.Enable(); err != nil {
 		return 0, fmt.Errorf("enable task records on cpu %d: %w", cpu, err)
 	}
@@ -239,7 +244,9 @@ func (s *Source) openSlots(ci int) error {
 		return err
 	}
 	// What the old ones lost is counted before they go.
-	if s.exact && len(c.events) > 0 {
+	if s.flight != nil {
+		s.flight.keepCounts(s, ci)
+	} else if s.exact && len(c.events) > 0 {
 		if !c.lossSeen {
 			c.lossFrom, c.lossTo = c.data.last, sys.Monotonic()
 		}

@@ -366,6 +366,7 @@ func (s *Source) round() error {
 func (s *Source) one(r *ring, e entry) {
 	h, rec := r.record(e.pos)
 	if s.flight != nil && s.flight.hold(e.time, h, rec, r.cpu) {
+		s.trace.foresee(h, rec)
 		return
 	}
 	s.take(r, e, h, rec)
