@@ -23,6 +23,8 @@ type Scratch struct {
 	i32  []int32
 	i64  []int64
 	ids  []int32
+	rep  []byte // levels of lists
+	def  []byte
 	enc  []byte // encoded values or levels
 	body []byte // a whole page before compression
 	out  []byte // the page as it is stored

@@ -59,13 +59,9 @@ type Encoder struct {
 	group  int   // rows of the open row group
 	raw    int64 // and the bytes that they took in their batches
 	groups []format.RowGroup
-	// last is the sorted column's value in the last row; groupUnsorted is set where
-	// the open row group holds a smaller one behind it.
-	last          int64
-	groupUnsorted bool
-	index         [][]chunkIndex
-	err           error
-	closed        bool
+	index  [][]chunkIndex
+	err    error
+	closed bool
 }
 
 // chunkIndex is a column chunk's share of the page index.
@@ -146,7 +142,6 @@ func (e *Encoder) Write(b *perfpipe.Batch) error {
 	size := int64(b.Size())
 	for from := 0; from < b.Rows; {
 		to := min(b.Rows, from+e.maxRows-e.group)
-		e.order(b, from, to)
 		for i, c := range e.columns {
 			if e.err = c.write(e.s, &b.Columns[i], from, to); e.err != nil {
 				return e.err
@@ -242,9 +237,6 @@ func (e *Encoder) spill() error {
 		Ordinal:    int16(min(len(e.groups), 1<<15-1)),
 		Columns:    make([]format.ColumnChunk, len(e.columns)),
 	}
-	if !e.groupUnsorted {
-		g.SortingColumns = e.sorting
-	}
 	index := make([]chunkIndex, len(e.columns))
 	for i, c := range e.columns {
 		if err := c.flush(e.s); err != nil {
@@ -255,33 +247,26 @@ func (e *Encoder) spill() error {
 		}
 		g.TotalByteSize += g.Columns[i].MetaData.TotalUncompressedSize
 		g.TotalCompressedSize += g.Columns[i].MetaData.TotalCompressedSize
+	}
+	// A record of another processor may have come late. A reader that trusts a wrong
+	// claim loses rows: a row group that is not in order does not say that it is, and a
+	// file with rows that are not has no sort_order.
+	if e.sorting != nil {
+		c := e.columns[e.sorting[0].ColumnIdx]
+		if !c.unsorted {
+			g.SortingColumns = e.sorting
+		}
+		if c.disordered {
+			delete(e.meta, "sort_order")
+		}
+	}
+	for _, c := range e.columns {
 		c.reset()
 	}
 	e.groups = append(e.groups, g)
 	e.index = append(e.index, index)
-	e.group, e.raw, e.groupUnsorted = 0, 0, false
+	e.group, e.raw = 0, 0
 	return nil
-}
-
-// order looks whether the rows are in the order that the file says of itself: a
-// record of another processor may come late, and a reader that trusts a wrong
-// claim loses rows. A row group that is not in order does not say that it is, and
-// a file with one has no sort_order.
-func (e *Encoder) order(b *perfpipe.Batch, from, to int) {
-	if e.sorting == nil {
-		return
-	}
-	c := &b.Columns[e.sorting[0].ColumnIdx]
-	last := e.last
-	for i := from; i < to; i++ {
-		v := int64(c.Int(i))
-		if v < last && e.rows+int64(i-from) > 0 {
-			e.groupUnsorted = true
-			delete(e.meta, "sort_order")
-		}
-		last = v
-	}
-	e.last = last
 }
 
 // writeChunk writes c's dictionary and pages and fills in what the footer says of them.
@@ -306,7 +291,7 @@ func (e *Encoder) writeChunk(c *column, m *format.ColumnMetaData, ix *chunkIndex
 				NumValues: int32(c.dict.len()), Encoding: format.Plain,
 			}),
 		}
-		e.s.body = c.dict.page(e.s.body[:0], width)
+		e.s.body = c.dict.page(e.s.body[:0], width, c.signed)
 		var err error
 		if e.s.enc, err = e.s.appendPage(e.s.enc[:0], &h, e.s.body); err != nil {
 			return fmt.Errorf("write dictionary of column %s: %w", c.def.Name, err)
