@@ -38,6 +38,8 @@ type column struct {
 	phys   format.Type
 	maxRep byte
 	maxDef byte
+	// noBloom is true where a filter is not wanted.
+	noBloom bool
 
 	pend waiting
 	dict dict

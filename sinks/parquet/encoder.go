@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -35,6 +36,10 @@ type Options struct {
 	Scratch *Scratch
 	// Meta is the file's key-value metadata, beside that of the table.
 	Meta map[string]string
+	// Bloom names the columns that have bloom filters; nil is all whose values are few
+	// enough for a dictionary, lists and booleans excepted. Among more values than that
+	// no column has one.
+	Bloom []string
 	// GroupRows and GroupBytes bound a row group; 0 takes 1 Mi rows and 32 MiB.
 	GroupRows  int
 	GroupBytes int64
@@ -60,14 +65,17 @@ type Encoder struct {
 	raw    int64 // and the bytes that they took in their batches
 	groups []format.RowGroup
 	index  [][]chunkIndex
+	last   int64 // the sorted column's value in the last row
+	small  int   // row groups that ended early
 	err    error
 	closed bool
 }
 
-// chunkIndex is a column chunk's share of the page index.
+// chunkIndex is a column chunk's share of the page index, as it is written near the
+// footer: a recording may have thousands of row groups.
 type chunkIndex struct {
-	column  *format.ColumnIndex // nil where some page has no bounds
-	offsets format.OffsetIndex
+	column  []byte // nil where some page has no bounds
+	offsets []byte
 }
 
 // New returns an encoder of t's rows that writes to w, and writes the file's magic.
@@ -107,6 +115,7 @@ func New(w io.Writer, t *perfpipe.Table, o Options) (*Encoder, error) {
 			e.sorting = []format.SortingColumn{{ColumnIdx: int32(i)}}
 			e.meta["sort_order"] = d.Name
 		}
+		c.noBloom = o.Bloom != nil && !slices.Contains(o.Bloom, d.Name)
 		e.columns = append(e.columns, c)
 	}
 	if err := e.put([]byte(magic)); err != nil {
@@ -139,6 +148,9 @@ func (e *Encoder) Write(b *perfpipe.Batch) error {
 		e.err = err
 		return err
 	}
+	if err := e.late(b); err != nil {
+		return err
+	}
 	size := int64(b.Size())
 	for from := 0; from < b.Rows; {
 		to := min(b.Rows, from+e.maxRows-e.group)
@@ -158,6 +170,31 @@ func (e *Encoder) Write(b *perfpipe.Batch) error {
 		}
 	}
 	return nil
+}
+
+// smallGroups is how many row groups may end early for the sake of order, however few
+// rows they have, and orderRows are as many rows as make one that is worth it in any case.
+const (
+	smallGroups = 64
+	orderRows   = 16 << 10
+)
+
+// late ends the row group where b begins before the rows that are there end, so that
+// each is in order by itself.
+func (e *Encoder) late(b *perfpipe.Batch) error {
+	if e.sorting == nil || b.Rows == 0 {
+		return nil
+	}
+	c := &b.Columns[e.sorting[0].ColumnIdx]
+	first, last := int64(c.Int(0)), e.last
+	e.last = int64(c.Int(b.Rows - 1))
+	if first >= last || e.group == 0 || e.group < orderRows && e.small >= smallGroups {
+		return nil
+	}
+	if e.group < orderRows {
+		e.small++
+	}
+	return e.Spill()
 }
 
 // check refuses a batch that is not of the table or contradicts itself: its
@@ -260,7 +297,11 @@ func (e *Encoder) spill() error {
 			delete(e.meta, "sort_order")
 		}
 	}
-	for _, c := range e.columns {
+	// Filters stand behind the row group's data, so that they need not be kept.
+	for i, c := range e.columns {
+		if err := e.putBloom(c, &g.Columns[i].MetaData); err != nil {
+			return err
+		}
 		c.reset()
 	}
 	e.groups = append(e.groups, g)
@@ -328,21 +369,25 @@ func (e *Encoder) writeChunk(c *column, m *format.ColumnMetaData, ix *chunkIndex
 	if b := c.bounds; b.ok && !c.unbound && c.maxRep == 0 && len(b.min) > 0 && len(b.max) > 0 {
 		m.Statistics.MinValue, m.Statistics.MaxValue = b.min, b.max
 	}
-	*ix = c.index(m.DataPageOffset)
-	return nil
+	var err error
+	*ix, err = c.index(m.DataPageOffset)
+	return err
 }
 
 // index makes the chunk's page index; base is the file offset of its first data page.
-func (c *column) index(base int64) chunkIndex {
-	var ix chunkIndex
-	ix.offsets.PageLocations = make([]format.PageLocation, len(c.pages))
+func (c *column) index(base int64) (ix chunkIndex, err error) {
+	oi := format.OffsetIndex{PageLocations: make([]format.PageLocation, len(c.pages))}
 	for i, p := range c.pages {
-		ix.offsets.PageLocations[i] = format.PageLocation{
+		oi.PageLocations[i] = format.PageLocation{
 			Offset: base + int64(p.offset), CompressedPageSize: int32(p.size), FirstRowIndex: p.first,
 		}
 	}
+	var p thrift.CompactProtocol
+	if ix.offsets, err = thrift.Marshal(&p, &oi); err != nil {
+		return ix, fmt.Errorf("encode page index: %w", err)
+	}
 	if c.maxRep > 0 || c.unbound {
-		return ix
+		return ix, nil
 	}
 	ci := &format.ColumnIndex{BoundaryOrder: c.order()}
 	for _, p := range c.pages {
@@ -354,8 +399,10 @@ func (c *column) index(base int64) chunkIndex {
 		}
 		ci.MinValues, ci.MaxValues = append(ci.MinValues, lo), append(ci.MaxValues, hi)
 	}
-	ix.column = ci
-	return ix
+	if ix.column, err = thrift.Marshal(&p, ci); err != nil {
+		return ix, fmt.Errorf("encode page index: %w", err)
+	}
+	return ix, nil
 }
 
 // order says how the bounds go from page to page, pages of nulls left aside.
@@ -402,12 +449,7 @@ func (e *Encoder) Close(more map[string]string) error {
 }
 
 func (e *Encoder) footer() error {
-	var p thrift.CompactProtocol
-	enc := func(v any) (at int64, n int32, err error) {
-		b, err := thrift.Marshal(&p, v)
-		if err != nil {
-			return 0, 0, fmt.Errorf("encode footer: %w", err)
-		}
+	put := func(b []byte) (at int64, n int32, err error) {
 		at = e.offset
 		return at, int32(len(b)), e.put(b)
 	}
@@ -418,7 +460,7 @@ func (e *Encoder) footer() error {
 				continue
 			}
 			c := &e.groups[i].Columns[j]
-			if c.ColumnIndexOffset, c.ColumnIndexLength, err = enc(g[j].column); err != nil {
+			if c.ColumnIndexOffset, c.ColumnIndexLength, err = put(g[j].column); err != nil {
 				return err
 			}
 		}
@@ -426,7 +468,7 @@ func (e *Encoder) footer() error {
 	for i, g := range e.index {
 		for j := range g {
 			c := &e.groups[i].Columns[j]
-			if c.OffsetIndexOffset, c.OffsetIndexLength, err = enc(&g[j].offsets); err != nil {
+			if c.OffsetIndexOffset, c.OffsetIndexLength, err = put(g[j].offsets); err != nil {
 				return err
 			}
 		}
@@ -447,7 +489,11 @@ func (e *Encoder) footer() error {
 	for range e.columns {
 		f.ColumnOrders = append(f.ColumnOrders, format.ColumnOrder{Value: &format.TypeDefinedOrder{}})
 	}
-	_, n, err := enc(&f)
+	b, err := thrift.Marshal(new(thrift.CompactProtocol), &f)
+	if err != nil {
+		return fmt.Errorf("encode footer: %w", err)
+	}
+	_, n, err := put(b)
 	if err != nil {
 		return err
 	}

@@ -52,20 +52,22 @@ func sameTexts(l leaf) bool {
 	return true
 }
 
+// masks keep so many of 16 bytes. Lengths vary from row to row: branches would be
+// guessed wrong.
+var masks = [17][2]uint64{
+	{}, {1<<8 - 1}, {1<<16 - 1}, {1<<24 - 1}, {1<<32 - 1}, {1<<40 - 1}, {1<<48 - 1}, {1<<56 - 1},
+	{1<<64 - 1}, {1<<64 - 1, 1<<8 - 1}, {1<<64 - 1, 1<<16 - 1}, {1<<64 - 1, 1<<24 - 1}, {1<<64 - 1, 1<<32 - 1},
+	{1<<64 - 1, 1<<40 - 1}, {1<<64 - 1, 1<<48 - 1}, {1<<64 - 1, 1<<56 - 1}, {1<<64 - 1, 1<<64 - 1},
+}
+
 // firstWords returns the first 16 bytes of the string from up to to in data, zeroes
 // behind a shorter one.
 func firstWords(data []byte, from, to int32) (w [2]uint64) {
 	n := to - from
 	if int(from)+16 <= len(data) {
 		b := data[from : from+16 : from+16]
-		w[0], w[1] = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-		switch {
-		case n < 8:
-			w[0], w[1] = w[0]&(1<<(8*uint(n))-1), 0
-		case n < 16:
-			w[1] &= 1<<(8*uint(n-8)) - 1
-		}
-		return w
+		m := &masks[min(uint32(n), 16)]
+		return [2]uint64{binary.LittleEndian.Uint64(b) & m[0], binary.LittleEndian.Uint64(b[8:]) & m[1]}
 	}
 	var b [16]byte
 	copy(b[:], data[from:to])
