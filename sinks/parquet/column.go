@@ -46,6 +46,7 @@ type column struct {
 
 	chunk     []byte // finished pages: header, body, header, body ...
 	pages     []page
+	waiting   []deferred // the last of pages, which are not in chunk yet
 	mode      mode
 	encodings uint32 // bit e: format.Encoding e occurs in the chunk
 	dictPages int
@@ -116,6 +117,17 @@ func newColumn(d *perfpipe.ColumnDef) (*column, error) {
 		c.pend.offs = make([]int32, 1)
 	}
 	return c, nil
+}
+
+// effort is what encoding the column costs compared with others.
+func (c *column) effort() int {
+	switch {
+	case c.maxRep > 0:
+		return 3
+	case c.typ == perfpipe.TypeString, c.def.Hint == perfpipe.HintSorted:
+		return 2
+	}
+	return 1
 }
 
 // buffered returns the bytes of memory that the column's rows hold.

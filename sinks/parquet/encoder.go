@@ -54,6 +54,7 @@ type Encoder struct {
 	meta    map[string]string
 	schema  []format.SchemaElement
 	columns []*column
+	order   []int // of columns, those with most to do first
 	sorting []format.SortingColumn
 
 	maxRows  int
@@ -118,6 +119,10 @@ func New(w io.Writer, t *perfpipe.Table, o Options) (*Encoder, error) {
 		c.noBloom = o.Bloom != nil && !slices.Contains(o.Bloom, d.Name)
 		e.columns = append(e.columns, c)
 	}
+	for i := range e.columns {
+		e.order = append(e.order, i)
+	}
+	slices.SortStableFunc(e.order, func(a, b int) int { return e.columns[b].effort() - e.columns[a].effort() })
 	if err := e.put([]byte(magic)); err != nil {
 		return nil, err
 	}
@@ -154,10 +159,8 @@ func (e *Encoder) Write(b *perfpipe.Batch) error {
 	size := int64(b.Size())
 	for from := 0; from < b.Rows; {
 		to := min(b.Rows, from+e.maxRows-e.group)
-		for i, c := range e.columns {
-			if e.err = c.write(e.s, &b.Columns[i], from, to); e.err != nil {
-				return e.err
-			}
+		if e.err = e.writeRows(b, from, to); e.err != nil {
+			return e.err
 		}
 		e.group += to - from
 		e.rows += int64(to - from)
@@ -167,6 +170,18 @@ func (e *Encoder) Write(b *perfpipe.Batch) error {
 			if err := e.Spill(); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+func (e *Encoder) writeRows(b *perfpipe.Batch, from, to int) error {
+	if e.s.team != nil && to-from >= directRows {
+		return e.writeTogether(b, from, to)
+	}
+	for i, c := range e.columns {
+		if err := c.write(e.s, &b.Columns[i], from, to); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ func (c *column) encode(s *Scratch, l leaf, g levels, rows int) error {
 	if err := c.levels(s, g, l.n); err != nil {
 		return err
 	}
-	p := page{offset: len(c.chunk), rows: rows, nulls: g.nulls, void: l.n == 0}
+	p := page{rows: rows, nulls: g.nulls, void: l.n == 0}
 	if n := len(c.pages); n > 0 {
 		p.first = c.pages[n-1].first + int64(c.pages[n-1].rows)
 	}
@@ -43,11 +43,6 @@ func (c *column) encode(s *Scratch, l leaf, g levels, rows int) error {
 			Statistics: format.Statistics{NullCount: int64(g.nulls)},
 		}),
 	}
-	if c.chunk, err = s.appendPage(c.chunk, &h, body); err != nil {
-		return fmt.Errorf("write page of column %s: %w", c.def.Name, err)
-	}
-	p.size = len(c.chunk) - p.offset
-	c.plainSize += int64(p.size) - int64(h.CompressedPageSize) + int64(h.UncompressedPageSize)
 	c.encodings |= 1 << enc
 	if enc == format.RLEDictionary {
 		c.dictPages++
@@ -56,6 +51,25 @@ func (c *column) encode(s *Scratch, l leaf, g levels, rows int) error {
 	c.nulls += int64(g.nulls)
 	c.note(&p)
 	c.pages = append(c.pages, p)
+	if s.defers {
+		c.deferPage(s, h, body)
+		return nil
+	}
+	out, err := s.compress(body)
+	if err != nil {
+		return fmt.Errorf("write page of column %s: %w", c.def.Name, err)
+	}
+	return c.store(s, &c.pages[len(c.pages)-1], &h, body, out)
+}
+
+// store puts a compressed page into the chunk.
+func (c *column) store(s *Scratch, p *page, h *format.PageHeader, body, out []byte) (err error) {
+	p.offset = len(c.chunk)
+	if c.chunk, err = s.putPage(c.chunk, h, body, out); err != nil {
+		return fmt.Errorf("write page of column %s: %w", c.def.Name, err)
+	}
+	p.size = len(c.chunk) - p.offset
+	c.plainSize += int64(p.size) - int64(h.CompressedPageSize) + int64(h.UncompressedPageSize)
 	return nil
 }
 
@@ -66,6 +80,11 @@ func (s *Scratch) appendPage(dst []byte, h *format.PageHeader, body []byte) ([]b
 	if err != nil {
 		return dst, err
 	}
+	return s.putPage(dst, h, body, out)
+}
+
+// putPage appends out, which is body compressed, behind its header.
+func (s *Scratch) putPage(dst []byte, h *format.PageHeader, body, out []byte) ([]byte, error) {
 	h.UncompressedPageSize, h.CompressedPageSize = int32(len(body)), int32(len(out))
 	h.CRC = int32(crc32.ChecksumIEEE(out))
 	s.head.Reset()
