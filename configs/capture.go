@@ -21,6 +21,12 @@ type Capture struct {
 	Rotate Rotate
 	// MaxSize ends the recording when so many bytes were written; 0 is no limit.
 	MaxSize int64
+	// MaxRate is the most rows a second, and MaxCPU the most of one processor that
+	// perfpipe may take, in percent; 0 is no limit. What is over it is counted as lost.
+	MaxRate uint64
+	MaxCPU  float64
+	// Over is what is left out beyond them: "sample" (default), "threads" or "events".
+	Over string
 	// Duration ends the recording; 0 is no limit.
 	Duration time.Duration
 	// Delay is waited before events are enabled.
@@ -37,6 +43,17 @@ type Capture struct {
 	TraceSelf bool
 	// FailOnLoss makes the exit status 3 when anything was lost.
 	FailOnLoss bool
+	// Engine is what makes the records: "auto" (default), "perf", "ftrace" or "bpf".
+	Engine string
+	// Overwrite makes a flight recorder: rings hold the latest, and are written out by
+	// dumps, at SIGUSR2, at the trigger and at the end.
+	Overwrite bool
+	// Trigger is a filter: a record of an event that has its fields, and that it lets
+	// through, asks for a dump. "" is none.
+	Trigger string
+	// Before is how far back a dump goes, 0 is all that the rings hold; After is how far
+	// it goes on behind a trigger.
+	Before, After time.Duration
 	// RetMode is how returns are seen: "auto" (default), "sites" or "trampoline".
 	RetMode string
 	// UnsafeUretprobe takes trampolines even where they can crash the program.
@@ -47,9 +64,14 @@ type Capture struct {
 	CgroupIDs bool
 	// Decode adds a <field>_name column beside enums and flags.
 	Decode bool
+	// Threads is how many threads encode and compress the outputs; 0 goes by the processors.
+	Threads int
 	// Types is "kernel" (default) or "portable" (unsigned columns widened).
 	Types string
 }
+
+// MaxThreads is the most that Capture.Threads may be.
+const MaxThreads = 64
 
 // Event is one -e with its filters.
 type Event struct {

@@ -85,6 +85,9 @@ outputs:
   - path: '-'
 rotate: {size: 64M, every: 1h, max_files: 3, on_signal: true}
 max_size: 2GiB
+max_rate: 50k
+max_cpu: 12.5%
+over: events
 duration: 10s
 delay: 250ms
 ring: 8MiB
@@ -93,6 +96,7 @@ on_fault: pass
 kernel_compat: true
 trace_self: true
 fail_on_loss: true
+threads: 3
 decode: true
 types: portable
 `, []Capture{{
@@ -106,8 +110,8 @@ types: portable
 			Target:  Target{PIDs: []int{1, 2}, TIDs: []int{3}, User: "1000", CPUs: "0,2-4", Command: []string{"sleep", "1", ""}, NoInherit: true},
 			Outputs: []Output{{Path: "traces"}, {Path: "x.parquet", Format: "parquet", Compression: "zstd", Level: 22}, {Path: "-"}},
 			Rotate:  Rotate{Size: 64 << 20, Every: time.Hour, MaxFiles: 3, OnSignal: true},
-			MaxSize: 2 << 30, Duration: 10 * time.Second, Delay: 250 * time.Millisecond, RingBytes: 8 << 20, Period: 10,
-			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Decode: true, Types: "portable",
+			MaxSize: 2 << 30, MaxRate: 50_000, MaxCPU: 12.5, Over: "events", Duration: 10 * time.Second, Delay: 250 * time.Millisecond, RingBytes: 8 << 20, Period: 10,
+			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Threads: 3, Decode: true, Types: "portable",
 		}}},
 		{"probes", `
 events:
@@ -117,6 +121,7 @@ events:
   - {event: [main, 'main%return(ret:s32)', '"f(int, char)"'], binary: ./a b}
   - lifecycle
 target: {pids: 7, tree: true, comm: 'the name of a ba*'}
+engine: ftrace
 ret_mode: sites
 unsafe_uretprobe: true
 cgroup_ids: true
@@ -128,8 +133,8 @@ stacks: {mode: dwarf, kernel: false, inline: true, size: 16K}
 				{Select: []string{"main", "main%return(ret:s32)", `"f(int, char)"`}, Binary: "./a b"},
 				{Select: []string{"lifecycle"}},
 			},
-			Target:  Target{PIDs: []int{7}, Tree: true, Comm: "the name of a ba*"},
-			RetMode: "sites", UnsafeUretprobe: true, CgroupIDs: true, Stacks: Stacks{Mode: "dwarf", User: true, Inline: true, Size: 16 << 10},
+			Target: Target{PIDs: []int{7}, Tree: true, Comm: "the name of a ba*"},
+			Engine: "ftrace", RetMode: "sites", UnsafeUretprobe: true, CgroupIDs: true, Stacks: Stacks{Mode: "dwarf", User: true, Inline: true, Size: 16 << 10},
 		}}},
 		{"a cgroup, by name and every one", "jobs:\n- {name: a, events: a:b, target: {cgroup: /user.slice, comm: bash}}\n- {name: b, events: a:b, target: {all: true, comm: bash}}", []Capture{
 			{Name: "a", Events: []Event{{Select: []string{"a:b"}}}, Target: Target{Cgroup: "/user.slice", Comm: "bash"}},
@@ -215,6 +220,11 @@ job.yaml:5:8: delay: "010s" begins with 0, which some read as octal: write 10s`}
 		{"hex and underscores", "events: a:b\nperiod: 0x10\nrotate: {every: 1h, max_files: 1_0}", `
 job.yaml:2:9: period: "0x10" is no whole number
 job.yaml:3:32: max_files: "1_0" is no whole number`},
+		{"budgets", "events: a:b\nmax_rate: 1.5M\nmax_cpu: 010\nover: event", `
+job.yaml:2:11: max_rate: "1.5M" is no number of rows a second: "1.5" is no whole number; rates look like 50000, 50k or 2M
+job.yaml:3:10: max_cpu: "010" is no part of a processor: 010 begins with 0, which some read as octal: write 10
+job.yaml:4:7: over must be one of sample, threads, events, not "event"; did you mean "events"?`},
+		{"over what", "events: a:b\nover: events", `job.yaml:2:7: over says what is left out beyond a budget, and there is none; add max_rate or max_cpu`},
 		{"bare sizes", "events: a:b\nmax_size: 1000\nrotate: {size: 5}", `
 job.yaml:2:11: max_size: the size 1000 has no unit: write 1000B, 1000K, 1000M or 1000G
 job.yaml:3:16: size: the size 5 has no unit: write 5B, 5K, 5M or 5G`},
@@ -298,14 +308,15 @@ job.yaml:5:54: size: the kernel copies a multiple of 8 bytes, at most 65528
 job.yaml:6:54: size: the kernel copies a multiple of 8 bytes, at most 65528
 job.yaml:7:34: stacks of neither the kernel nor the process are none; write stacks: none
 job.yaml:8:34: mode: dwarf is a way to take the process's stack; for the kernel's alone write mode: fp`},
-		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, user: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}", `
+		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, user: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}\n- {name: f, events: a:b, engine: ebpf}", `
 job.yaml:2:41: tree needs a process to begin with; add pids, user or command
 job.yaml:3:41: tree takes the processes that the targets start, and inherit: false leaves them out
 job.yaml:4:41: comm: "0123456789abcdef" has 16 bytes, and the kernel keeps at most 15 of a task's name
 job.yaml:5:43: cgroup is empty
 job.yaml:5:52: all records every task: it cannot be joined with pids, tids, user or cgroup
 job.yaml:6:36: ret_mode must be one of auto, sites, trampoline, not "site"; did you mean "sites"?
-job.yaml:6:60: unsafe_uretprobe must be true or false, not "yes"`},
+job.yaml:6:60: unsafe_uretprobe must be true or false, not "yes"
+job.yaml:7:34: engine must be one of auto, perf, ftrace, bpf, not "ebpf"; did you mean "bpf"?`},
 		{"a cgroup beside processes", "events: a:b\ntarget: {pids: 7, cgroup: /user.slice}", `job.yaml:2:27: cgroup records every task of the cgroup: it cannot be joined with pids, tids or user`},
 		{"not UTF-8", "events: a:b\nname: x\xff", `job.yaml:2:8: byte 0xff is no text: the file must be UTF-8 without control characters`},
 		{"a control character", "events: a:b\x01", `job.yaml:1:12: byte 0x01 is no text: the file must be UTF-8 without control characters`},

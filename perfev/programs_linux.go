@@ -39,10 +39,8 @@ type programs struct {
 	// reverse, -1 for those of perf.
 	events []int
 	number []int
-	// refused is why an event is not here, by event.
-	refused []error
-	words   *sys.Words
-	cpus    int // one more than the highest processor's number
+	words  *sys.Words
+	cpus   int // one more than the highest processor's number
 	// shared and index are the maps of the words and of the rings.
 	shared, index *ebpf.Map
 	rings         []programRing
@@ -55,6 +53,8 @@ type programs struct {
 	idle []unix.PollFd
 	// quiet counts looks that found nothing.
 	quiet int
+	// points are those on tracepoints of the kernel.
+	points *tracepoints
 	// lost are the counts as they were last reported, by program and processor.
 	lost     []uint64
 	lostFrom int64
@@ -67,34 +67,34 @@ type programRing struct {
 	cpu int
 }
 
-// openPrograms decides which events programs record and loads them.
+// openPrograms loads the programs of the events that programs are to record. What
+// cannot be loaded goes to the next engine.
 func (s *Source) openPrograms(cpus []int, size int) error {
-	g := &programs{number: slices.Repeat([]int{-1}, len(s.cfg.Events)), refused: make([]error, len(s.cfg.Events))}
+	g := &programs{number: slices.Repeat([]int{-1}, len(s.cfg.Events))}
 	s.programs = g
-	var chosen []int
-	for i := range s.cfg.Events {
-		if s.cfg.Engine == EnginePerf || s.cfg.Events[i].Program == nil {
+	chosen := s.by(EngineBPF)
+	if len(chosen) == 0 {
+		return nil
+	}
+	failed := g.prepare(cpus, size, len(chosen))
+	var points []int
+	for _, i := range chosen {
+		if failed == nil && s.cfg.Events[i].Program == nil {
+			points = append(points, i)
 			continue
 		}
-		if g.refused[i] = s.cfg.noProgram(); g.refused[i] == nil {
-			chosen = append(chosen, i)
+		err := failed
+		if err == nil {
+			err = s.addProgram(i)
+		}
+		if err == nil {
+			continue
+		}
+		if err := s.refuse(i, err); err != nil {
+			return err
 		}
 	}
-	var err error
-	if len(chosen) > 0 {
-		err = g.prepare(cpus, size, len(chosen))
-	}
-	for _, i := range chosen {
-		if g.refused[i] = err; err == nil {
-			g.refused[i] = s.addProgram(i)
-		}
-	}
-	for i, err := range g.refused {
-		if err != nil && s.cfg.Engine == EngineBPF {
-			return fmt.Errorf("record %s by a program: %w", s.schemas[i].Event(), err)
-		}
-	}
-	return nil
+	return s.openTracepoints(points)
 }
 
 // prepare makes the maps: the words, and a ring for each processor.
@@ -199,23 +199,15 @@ func kernelRelease() int {
 }
 
 // any reports whether programs record anything.
-func (g *programs) any() bool { return g != nil && len(g.events) > 0 }
-
-// has reports whether a program records the event.
-func (g *programs) has(event int) bool { return g != nil && g.number[event] >= 0 }
-
-// Engine returns what makes the records of an event of Config.Events: [EnginePerf] or
-// [EngineBPF]. Those of a program are not filtered, whatever [Event.Filter] says.
-func (s *Source) Engine(event int) Engine {
-	if s.programs.has(event) {
-		return EngineBPF
-	}
-	return EnginePerf
+func (g *programs) any() bool {
+	return g != nil && (len(g.events) > 0 || g.points != nil && len(g.points.progs) > 0)
 }
 
-// NoProgram returns why perf makes the records of an event that has an
-// [Event.Program], nil where a program does or none was wanted.
-func (s *Source) NoProgram(event int) error { return s.programs.refused[event] }
+// traces reports whether a program on a tracepoint records the event.
+func (g *programs) traces(event int) bool { return g != nil && g.points != nil && g.points.has[event] }
+
+// has reports whether a program on our own event records it: on a probe.
+func (g *programs) has(event int) bool { return g != nil && g.number[event] >= 0 }
 
 // readers makes the rings as they are read, and what is polled in idle times.
 func (g *programs) readers(poll []unix.PollFd) []*ring {
@@ -234,6 +226,7 @@ func (g *programs) readers(poll []unix.PollFd) []*ring {
 // enable has the programs record.
 func (g *programs) enable() {
 	if g.any() {
+		g.points.begin()
 		g.words.Store(bpf.WordOn, 1)
 	}
 }
@@ -248,9 +241,22 @@ func (g *programs) disable(rings []*ring) {
 	for end := time.Now().Add(patience); g.running() > 0 && time.Now().Before(end); {
 		time.Sleep(100 * time.Microsecond)
 	}
+	g.settle()
 	for _, r := range rings {
 		r.pass = true
 	}
+}
+
+// settle waits for the programs on tracepoints that run. They do not sleep, and the
+// kernel returns from an update of a map of maps when none of those runs any more that
+// may have seen it before (maybe_wait_bpf_programs, kernel/bpf/syscall.c): so nothing
+// needs to be counted at every hit.
+func (g *programs) settle() {
+	if g.points == nil || len(g.points.progs) == 0 || len(g.rings) == 0 {
+		return
+	}
+	// It is there already: nothing but the waiting can come of it.
+	_ = g.index.Put(uint32(g.rings[0].cpu), g.rings[0].buf)
 }
 
 // running is how many runs of programs have not ended. Those that ended are counted
@@ -316,12 +322,13 @@ func (g *programs) countLost(s *Source, now int64) {
 			g.lost[i] = n
 		}
 	}
+	g.points.countLost(s, now)
 	g.lostFrom = now
 }
 
 // countStuck reports the runs that had not ended when the recording did.
 func (g *programs) countStuck(s *Source, now int64) {
-	if !g.any() {
+	if g == nil || len(g.events) == 0 {
 		return
 	}
 	if n := g.running(); n > 0 {
@@ -334,7 +341,7 @@ func (g *programs) Close() error {
 	if g == nil {
 		return nil
 	}
-	var errs []error
+	errs := []error{g.points.close()}
 	for _, fd := range append(g.places, g.anchors...) {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
 	}

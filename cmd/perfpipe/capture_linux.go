@@ -30,7 +30,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 			err = &exitError{err: err, code: exitPermission}
 		}
 	}()
-	engine, err := perfev.ParseEngine(o.Engine)
+	engine, err := perfev.ParseEngine(c.Engine)
 	if err != nil {
 		return usageError(fmt.Errorf("--engine %w", err))
 	}
@@ -52,9 +52,14 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if err != nil {
 		return err
 	}
+	triggers, err := planTriggers(c, plan, kernelFeatures())
+	if err != nil {
+		return err
+	}
 	warnProbes(st, o.Command, plan, target.PIDs)
 	if o.Verbose || o.DryRun {
 		describe(st, plan, c)
+		describeTriggers(st.err, triggers)
 	}
 	if o.DryRun {
 		return nil
@@ -71,17 +76,15 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		// After the source, whose descriptors hold them.
 		defer func() { err = errors.Join(err, installed.Close()) }()
 	}
-	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period, CallChain: callChain(c.Stacks), CgroupIDs: c.CgroupIDs, Engine: engine}
+	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period, CallChain: callChain(c.Stacks), CgroupIDs: c.CgroupIDs, Engine: engine, Overwrite: c.Overwrite, Before: c.Before, After: c.After}
 	for i, p := range plan {
 		if p.life {
 			continue
 		}
-		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty}
-		if p.unpushed() == nil && !(c.KernelCompat && p.source != "") {
-			// The filters of what a program records all run in process: not those that
-			// shall mean what the kernel makes of them.
-			ev.Program = p.program
-		}
+		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty, Program: p.program, User: p.probe != nil}
+		// The filters of what a program records all run in process: not those that
+		// shall mean what the kernel makes of them.
+		ev.KernelFilter = p.unpushed() != nil || c.KernelCompat && p.source != ""
 		cfg.Events = append(cfg.Events, ev)
 		if p.entry != nil {
 			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i, Path: p.probe.Path})
@@ -119,6 +122,16 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
+	var rec recorder = src
+	live := []*perfev.Source{src}
+	if len(triggers) > 0 {
+		r, watched, terr := withTrigger(st, c, src, cfg, triggers)
+		if terr != nil {
+			return terr
+		}
+		defer func() { err = errors.Join(err, r.Close()) }()
+		rec, live = r, []*perfev.Source{watched, src}
+	}
 	if err := settleEngines(st, src, plan, o); err != nil {
 		return err
 	}
@@ -136,8 +149,10 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if ctx.Err() != nil {
 		return errors.Join(errInterrupted(), closeOutputs(outs))
 	}
-	if err := startSource(ctx, src, c); err != nil {
-		return errors.Join(err, closeOutputs(outs))
+	for _, l := range live {
+		if err := startSource(ctx, l, c); err != nil {
+			return errors.Join(err, closeOutputs(outs))
+		}
 	}
 	if child != nil {
 		released = true
@@ -152,9 +167,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		watch.after(c.Duration)
 	}
 
-	var source perfpipe.Source = src
+	var source perfpipe.Source = rec
 	if lives != nil {
-		if source, err = lifecycle.Wrap(src, *lives); err != nil {
+		if source, err = lifecycle.Wrap(rec, *lives); err != nil {
 			return errors.Join(err, closeOutputs(outs))
 		}
 	}
@@ -167,8 +182,11 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		},
 		Rotate:   collector.Rotate{Bytes: c.Rotate.Size, Every: c.Rotate.Every},
 		MaxBytes: c.MaxSize,
+		Budget:   budgetOf(c, perfev.ProcessTime),
 	}
-	if c.Rotate.OnSignal {
+	if c.Overwrite {
+		watch.fly(st, c, o, &run, rec)
+	} else if c.Rotate.OnSignal {
 		run.Rotate.Signal = watch.usr2
 	}
 	if sym != nil {
@@ -193,6 +211,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if n := src.StacksRetold(); n > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: the memory of call chains was full %s: rows of _stacks are there more than once, and frames may have new ids\n", o.Command, plural(n, "time"))
 	}
+	flightNotes(st.err, o, src, rec)
 	if n := src.Pending(); n > 0 && !o.Quiet {
 		fmt.Fprintf(st.err, "perfpipe %s: %s whose return is recorded had not returned when the recording ended\n", o.Command, plural(int(n), "call"))
 	}
@@ -211,7 +230,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	case status != exitOK:
 		return &exitError{code: status}
-	case c.FailOnLoss && res.Lost > 0:
+	case c.FailOnLoss && (res.Lost > 0 || res.Gaps > 0):
 		return &exitError{code: exitLoss}
 	}
 	return nil
@@ -257,17 +276,14 @@ func openSource(st streams, cfg perfev.Config, plan []*planned) (*perfev.Source,
 // settleEngines leaves the filters of what programs record to the process.
 func settleEngines(st streams, src *perfev.Source, plan []*planned, o captureOptions) error {
 	for i, p := range plan {
-		if p.probe == nil {
+		if p.life {
 			continue
 		}
-		engine := src.Engine(i)
+		ch := src.Choice(i)
 		if o.Verbose {
-			fmt.Fprintf(st.err, "event %s: engine: %s\n", p.schema.Event(), engine)
-			if why := src.NoProgram(i); why != nil {
-				fmt.Fprintf(st.err, "  no program: %v\n", why)
-			}
+			fmt.Fprintf(st.err, "event %s: engine: %s\n%s", p.schema.Event(), ch.Engine, describeRefusals(ch))
 		}
-		if engine != perfev.EngineBPF || p.push == "" {
+		if ch.Engine != perfev.EngineBPF || p.push == "" {
 			continue
 		}
 		if err := p.unpush(); err != nil {

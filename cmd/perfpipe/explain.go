@@ -12,6 +12,7 @@ import (
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/filters"
+	"github.com/perfpipe/perfpipe/perfev"
 	"github.com/perfpipe/perfpipe/perfev/tracefs"
 )
 
@@ -86,6 +87,7 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		}
 		if filter == "" {
 			explainEvent(out, s)
+			explainEngine(out, perfev.Event{Schema: s, User: o.shape.probes[s] != nil})
 			continue
 		}
 		p, err := filters.Compile(filter, s, withFunctions(filters.Options{KernelCompat: o.compat, OnFault: verdict}, filter))
@@ -94,6 +96,7 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		}
 		push := p.Push(kernelFeatures())
 		explainFilter(out, p, push)
+		explainEngine(out, perfev.Event{Schema: s, User: o.shape.probes[s] != nil, Filter: push.Text, KernelFilter: p.NeedsKernel() || o.compat})
 		if len(o.shape.events) > 0 && s.ID != 0 && push.Text != "" {
 			refused = errors.Join(refused, askKernel(out, s.Event(), push.Text))
 		}
@@ -209,4 +212,24 @@ func askKernel(w io.Writer, event, text string) error {
 		return nil
 	}
 	return err
+}
+
+// explainEngine says what records an event of this machine, and why not what would
+// cost less.
+func explainEngine(w io.Writer, ev perfev.Event) {
+	if ev.Schema.ID == 0 || ev.User {
+		// Of a probe it is known when it is installed: record -v says it.
+		return
+	}
+	ch := (&perfev.Config{Events: []perfev.Event{ev}}).Choose()[0]
+	fmt.Fprintf(w, "engine:  %s, where every task is recorded, without stacks\n%s", ch.Engine, describeRefusals(ch))
+}
+
+// describeRefusals says why other engines do not record an event.
+func describeRefusals(ch perfev.Choice) string {
+	var b strings.Builder
+	for _, r := range ch.Refusals {
+		fmt.Fprintf(&b, "  not %s: %v\n", r.Engine, r.Err)
+	}
+	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/collector"
@@ -26,7 +27,7 @@ func openOutputs(st streams, c *configs.Capture, plan []*planned, start perfpipe
 // rest of it is filled in here.
 func openSinks(c *configs.Capture, plan []*planned, r sinks.Run) ([]collector.Output, error) {
 	r.Version, r.Command = versionString(), os.Args
-	r.MaxFiles = c.Rotate.MaxFiles
+	r.MaxFiles, r.Threads = c.Rotate.MaxFiles, encoders(c.Threads)
 	r.Rotate = c.Rotate.Size > 0 || c.Rotate.Every > 0 || c.Rotate.OnSignal
 	r.Memory = outputMemory / int64(max(1, len(c.Outputs)))
 	for _, p := range plan {
@@ -52,7 +53,17 @@ func openSinks(c *configs.Capture, plan []*planned, r sinks.Run) ([]collector.Ou
 }
 
 // outputMemory bounds what all outputs together hold of rows that are not written yet.
-const outputMemory = 96 << 20
+const outputMemory = 32 << 20
+
+// encoders is the number of threads that encode: those that are named, else half of the
+// processors that there are, so that the reading thread, whose ring fills meanwhile, and
+// what is recorded have theirs.
+func encoders(named int) int {
+	if named > 0 {
+		return named
+	}
+	return min(max(runtime.GOMAXPROCS(0)/2, 1), 4)
+}
 
 // keepOld moves the default dataset of an earlier run out of the way, as perf does
 // with perf.data. Only what perfpipe wrote is ever moved or removed.

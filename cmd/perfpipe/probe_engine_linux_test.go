@@ -141,11 +141,11 @@ func TestEngineChosen(t *testing.T) {
 			continue
 		}
 		args = append(args, "--engine", "bpf")
-		recordProbes(t, append(args, "--", prog)...).want(t, exitRuntime, "record uprobe:strings:one by a program: ")
+		recordProbes(t, append(args, "--", prog)...).want(t, exitRuntime, "record uprobe:strings:one by bpf: ")
 	}
 	two := recordProbes(t, "-v", "-e", "uprobe:"+prog+":*o[nx]e*", "-o", filepath.Join(t.TempDir(), "d"), "--", prog)
 	two.want(t, 0, "engine: perf")
-	recordProbes(t, "--engine", "none", "-e", one, "--", prog).want(t, exitUsage, `--engine "none" is none of auto, perf and bpf`)
+	recordProbes(t, "--engine", "none", "-e", one, "--", prog).want(t, exitUsage, `--engine "none" is none of auto, perf, ftrace and bpf`)
 }
 
 // loopSource calls work so many times from each of so many threads.
