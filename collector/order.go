@@ -64,7 +64,8 @@ func (o *order) room(n int) []byte {
 	if cap(o.bytes) < n {
 		o.bytes = make([]byte, n)
 	}
-	return o.bytes[:n]
+	// The capacity of a column says how many rows there is room for: not one more.
+	return o.bytes[:n:n]
 }
 
 // texts reorders strings; their bytes stay as many.
@@ -101,7 +102,7 @@ func (o *order) offsets(c *perfpipe.Column) []int32 {
 	if cap(o.offs) < cap(c.Offsets) {
 		o.offs = make([]int32, cap(c.Offsets))
 	}
-	offs := o.offs[:cap(c.Offsets)]
+	offs := o.offs[:cap(c.Offsets):cap(c.Offsets)]
 	offs[0] = 0
 	return offs
 }
