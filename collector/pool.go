@@ -3,15 +3,15 @@ package collector
 import "github.com/perfpipe/perfpipe"
 
 const (
-	// batchRows is how many rows a busy table's batch holds: enough for a writer
-	// to work on while the next fills, small enough for eight of them to fit the budget.
+	// batchRows is how many rows a busy table's batch holds: a page of Parquet, small
+	// enough that a dozen of them fit the budget and one the caches.
 	batchRows = 32 << 10
 	// firstRows is what a table's first batch holds, so that hundreds of quiet
 	// events cost little; each following batch holds growth times as many.
 	firstRows = 256
 	growth    = 4
 	// poolBytes bounds the memory of all batches together.
-	poolBytes = 64 << 20
+	poolBytes = 32 << 20
 	// batchBytes ends a batch early whose strings grew large.
 	batchBytes = 8 << 20
 )

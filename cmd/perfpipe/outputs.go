@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/collector"
@@ -35,6 +36,9 @@ func openSinks(c *configs.Capture, plan []*planned, r sinks.Run) ([]collector.Ou
 			Event: p.schema.Event(), Table: collector.TableName(p.schema), Filter: p.source, FormatSHA256: p.schema.FormatSHA256,
 		})
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	var outs []collector.Output
 	for _, o := range c.Outputs {
 		so := sinks.Output(o)
@@ -53,7 +57,12 @@ func openSinks(c *configs.Capture, plan []*planned, r sinks.Run) ([]collector.Ou
 }
 
 // outputMemory bounds what all outputs together hold of rows that are not written yet.
-const outputMemory = 32 << 20
+const outputMemory = 24 << 20
+
+// gcPercent is how much garbage may lie beside what is in use before it is collected.
+// Nearly all memory is used again without being collected, so that a small figure costs
+// little and keeps the process below 150 MB; GOGC in the environment names another.
+const gcPercent = 30
 
 // encoders is the number of threads that encode: those that are named, else half of the
 // processors that there are, so that the reading thread, whose ring fills meanwhile, and

@@ -130,9 +130,11 @@ func (c *column) effort() int {
 	return 1
 }
 
-// buffered returns the bytes of memory that the column's rows hold.
+// buffered returns the bytes of memory that the column holds for rows, those that are
+// there and those for which there is room.
 func (c *column) buffered() int {
-	return len(c.chunk) + len(c.pend.data) + 4*len(c.pend.offs) + len(c.pend.rep) + len(c.pend.def) + c.dict.size()
+	p := &c.pend
+	return cap(c.chunk) + cap(p.data) + 4*cap(p.offs) + cap(p.rep) + cap(p.def) + c.dict.size()
 }
 
 // write takes rows from up to to of col.

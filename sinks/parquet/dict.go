@@ -44,7 +44,7 @@ func (d *dict) len() int {
 }
 
 func (d *dict) size() int {
-	return 4*len(d.slots) + 8*len(d.ints) + len(d.text) + 8*len(d.offs) + 16*len(d.words) + 4*len(d.used)
+	return 4*cap(d.slots) + 8*cap(d.ints) + cap(d.text) + 4*cap(d.offs) + 4*cap(d.hash) + 16*cap(d.words) + 4*cap(d.used)
 }
 
 func (d *dict) reset() {
