@@ -67,7 +67,7 @@ func (c *column) inOrder(v []int64) bounds {
 	first, last := v[0], v[len(v)-1]
 	prev, falls := first, int64(0)
 	for _, x := range v {
-		falls |= x | x - prev // of numbers that are not negative the difference is right
+		falls |= x | (x - prev) // of numbers that are not negative the difference is right
 		prev = x
 	}
 	rising := falls >= 0 || ascending(v)
