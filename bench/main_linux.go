@@ -63,7 +63,9 @@ type options struct {
 	perfpipe string
 	// report is a file of results to write BENCHMARKS.md from, instead of measuring.
 	report string
-	smoke  bool
+	// raw is a file for the results, also those of a part of the run.
+	raw   string
+	smoke bool
 	// only are the sections to run, none for all.
 	only []string
 }
@@ -89,6 +91,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fl.IntVar(&o.calls, "calls", o.calls, "system calls of a round")
 	fl.IntVar(&o.hits, "hits", o.hits, "hits of a probe in a round")
 	fl.StringVar(&o.report, "report", "", "measure nothing, write BENCHMARKS.md and the pictures from this file of bench/results")
+	fl.StringVar(&o.raw, "json", "", "write everything raw into this file as well, also what -smoke and -only measure")
 	fl.StringVar(&o.perfpipe, "perfpipe", "", "measure this program instead of building one")
 	if err := fl.Parse(args); err != nil {
 		return o, err
@@ -176,14 +179,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all := table("peer", append(res.figures(), res.probeFigures()...)) + res.toolSection()
+	all := res.disturbed() + table("peer", append(res.figures(), res.probeFigures()...)) + res.toolSection()
 	if _, err := io.WriteString(stdout, all); err != nil {
 		return err
+	}
+	if o.raw != "" {
+		if err := writeResults(o.raw, res); err != nil {
+			return err
+		}
 	}
 	if o.smoke || len(o.only) > 0 {
 		return res.check()
 	}
-	if err := writeResults(filepath.Join("bench", "results"), res); err != nil {
+	if err := writeResults(filepath.Join("bench", "results", res.Machine.Date+".json"), res); err != nil {
 		return err
 	}
 	return errors.Join(writeReport(".", res), res.check())

@@ -43,7 +43,7 @@ func (r *Results) addedChart() *chart {
 
 func (r *Results) bytesChart() *chart {
 	c := &chart{
-		title: "Size on disk", unit: "bytes per event, a scale of powers of ten", format: "%.3g",
+		title: "Size on disk by format", unit: "bytes per event, median, smallest and largest round; the axis is logarithmic", format: "%.3g",
 	}
 	least, largest := math.Inf(1), 0.0
 	add := func(label string, s spread, mine bool) {
@@ -53,22 +53,29 @@ func (r *Results) bytesChart() *chart {
 		c.bars = append(c.bars, bar{label: label, value: s, ours: mine})
 		least, largest = min(least, s.min), max(largest, s.max)
 	}
+	for _, t := range r.Tools {
+		add(fileName(t), t.over(ofRun((*Run).bytesPerEvent)), ours(t))
+		if text := textName(t.ID); text != "" {
+			add(text, t.over(ofRun((*Run).textBytesPerEvent)), false)
+		}
+		if t.ID == perfRecord {
+			r.addConverts(add)
+		}
+	}
+	if len(c.bars) > 0 {
+		c.scale = logarithmic(least, largest)
+	}
+	return c
+}
+
+// addConverts adds what perf data convert makes of perf.data.
+func (r *Results) addConverts(add func(label string, s spread, mine bool)) {
 	for _, v := range r.Converts {
 		if v.Refused == "" && v.Events > 0 {
 			b := float64(v.Bytes) / float64(v.Events)
 			add("perf data convert, "+v.To, spread{b, b, b}, false)
 		}
 	}
-	for _, t := range r.Tools {
-		if text := textName(t.ID); text != "" {
-			add(text, t.over(ofRun((*Run).textBytesPerEvent)), false)
-		}
-		add(fileName(t), t.over(ofRun((*Run).bytesPerEvent)), ours(t))
-	}
-	if len(c.bars) > 0 {
-		c.scale = logarithmic(least, largest)
-	}
-	return c
 }
 
 // textName is the text that is made of a tool's file.

@@ -42,6 +42,7 @@ Medians of interleaved rounds, the smallest and the largest in brackets. A ratio
 rounds' own ratios, perfpipe by the other.
 
 `, r.Seconds/60, m.Date, m.Commit, m.CPU, m.CPUs, m.MemoryMB, m.Load, m.Kernel, m.Perf, m.TraceCmd, m.Bpftrace, m.Perfpipe, m.Go)
+	b.WriteString(r.disturbed())
 	plots := r.plots()
 	for _, p := range [...]struct{ file, alt string }{
 		{addedPlot, "Time added to the traced loop by each event, by tool"}, {bytesPlot, "Bytes per event on disk, by format"},
@@ -57,6 +58,22 @@ rounds' own ratios, perfpipe by the other.
 	b.WriteString(r.stageSection())
 	b.WriteString("\n" + r.Probes.section() + notes)
 	return b.String()
+}
+
+// steady is how much slower than its fastest round the loop alone may be on a quiet machine.
+const steady = 1.3
+
+// disturbed says that others used the machine during the run: the loop alone tells.
+func (r *Results) disturbed() string {
+	alone := r.tool(untraced)
+	if alone == nil {
+		return ""
+	}
+	s := alone.over(ofRun(func(r *Run) float64 { return r.Load.NS }))
+	if s.max <= steady*s.min {
+		return ""
+	}
+	return fmt.Sprintf("**The machine was busy with other things**: the loop alone took %s ns a call. Figures of such a run are not to be relied on.\n\n", s.text("%.0f"))
 }
 
 // probeFigures are those of probes in user space, none where they were not measured.
@@ -159,16 +176,16 @@ func readResults(path string) (*Results, error) {
 	return r, nil
 }
 
-// writeResults keeps everything raw, a file a day.
-func writeResults(dir string, r *Results) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// writeResults keeps everything raw, in a folder that is made where there is none.
+func writeResults(path string, r *Results) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	b, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, r.Machine.Date+".json"), append(b, '\n'), 0o644)
+	return os.WriteFile(path, append(b, '\n'), 0o644)
 }
 
 // writeReport writes BENCHMARKS.md and the pictures into root and its bench.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -42,10 +43,11 @@ func TestReportAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := results()
-	if err := writeResults(dir, want); err != nil {
+	raw := filepath.Join(dir, "results", "raw.json")
+	if err := writeResults(raw, want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readResults(filepath.Join(dir, "2026-01-02.json"))
+	got, err := readResults(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,5 +67,19 @@ func TestReportAgain(t *testing.T) {
 	}
 	if _, err := readResults(filepath.Join(dir, "BENCHMARKS.md")); !says(err, "read results") {
 		t.Errorf("no JSON: got %v, want an error", err)
+	}
+}
+
+func TestDisturbed(t *testing.T) {
+	r := results()
+	if got := r.disturbed(); got != "" {
+		t.Errorf("a quiet machine: got %q, want nothing", got)
+	}
+	r.Tools[0].Runs[1].Load.NS = 131
+	if got, want := r.disturbed(), "the loop alone took 116 (100 to 131) ns"; !strings.Contains(got, want) {
+		t.Errorf("got %q, want %q in it", got, want)
+	}
+	if got := (&Results{}).disturbed(); got != "" {
+		t.Errorf("nothing measured: got %q, want nothing", got)
 	}
 }

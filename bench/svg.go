@@ -172,11 +172,12 @@ func (c *chart) about() string {
 	return c.unit + ": " + strings.Join(parts, "; ")
 }
 
-// style has colours for light and dark pages.
+// style has colours for light and dark pages. Numbers have a rim in the page's colour, so
+// that lines of the grid do not go through them.
 const style = `text{font-family:system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;font-size:12px;fill:#1f2328}
-.title{font-size:15px;font-weight:600}.tick{fill:#59636e}.page{fill:#ffffff}.grid{stroke:#d1d9e0}
+.title{font-size:15px;font-weight:600}.number{stroke:#ffffff;stroke-width:4px;paint-order:stroke}.tick{fill:#59636e}.page{fill:#ffffff}.grid{stroke:#d1d9e0}
 .ours{fill:#1f883d}.peer{fill:#6e7781}.ring{fill:#b6bec7}.range{fill:#1f2328}
-@media (prefers-color-scheme:dark){text{fill:#f0f6fc}.tick{fill:#9198a1}.page{fill:#0d1117}.grid{stroke:#3d444d}
+@media (prefers-color-scheme:dark){text{fill:#f0f6fc}.number{stroke:#0d1117}.tick{fill:#9198a1}.page{fill:#0d1117}.grid{stroke:#3d444d}
 .ours{fill:#3fb950}.peer{fill:#8b949e}.ring{fill:#565e68}.range{fill:#f0f6fc}}`
 
 // svg writes the picture.
