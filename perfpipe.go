@@ -192,6 +192,11 @@ const (
 	// than the kernel follows (64), left by longjmp or by the end of its thread, or
 	// still running when the recording ended.
 	LostReturn = "return_unseen"
+	// LostRecursion: an eBPF program did not see them, as they happened in an interrupt
+	// that came while it ran on that processor, or, of programs of the tracepoint type,
+	// while any such program did. Where not every task is recorded, the kernel's count
+	// is that of all tasks: it is the most that there can have been.
+	LostRecursion = "recursion"
 	// LostFilterFault: the filter faulted (x/0, an index out of range) and on-fault is drop.
 	LostFilterFault = "filter_fault"
 )

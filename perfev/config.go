@@ -119,6 +119,9 @@ type Event struct {
 	// KernelFilter says that nobody but the kernel may decide the filter: it means what
 	// the kernel makes of it, or reads what only the kernel can.
 	KernelFilter bool
+	// ReadsContext says that the filter reads common_flags or common_preempt_count, which
+	// the records of programs have as 0.
+	ReadsContext bool
 }
 
 // Target is whose events are taken: those of PIDs and TIDs, those of Cgroups, or of

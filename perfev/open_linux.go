@@ -129,6 +129,9 @@ func (s *Source) open() error {
 	for i := range s.cpus {
 		s.rings = append(s.rings, s.cpus[i].data, s.cpus[i].side)
 	}
+	if s.rings, s.poll, err = s.trace.readers(s.rings, s.poll); err != nil {
+		return err
+	}
 	s.programRings = s.programs.readers(s.poll)
 	s.rings = append(s.rings, s.programRings...)
 	return nil
@@ -209,7 +212,15 @@ func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 // is told by its FORK record and opened then: see openLate.
 func (s *Source) openEvents() error {
 	o := &opening{s: s, slots: s.slots(), times: make(map[int][]int64)}
+	if len(o.slots) == 0 {
+		return nil // ftrace has them all
+	}
 	perTask := s.cfg.Target.perTask()
+	if len(o.slots) == 0 {
+		// Whether there are such threads is to be said all the same.
+		_, err := s.targetCount()
+		return err
+	}
 	late := perTask && !s.cfg.Target.NoInherit
 	if perTask {
 		taken := make(map[uint64]bool)
@@ -297,7 +308,7 @@ func (s *Source) slots() []slot {
 	}
 	var list []slot
 	for ei := range s.cfg.Events {
-		if s.choice[ei].Engine == EngineFtrace {
+		if s.choice[ei].Engine == EngineFtrace || s.programs.traces(ei) {
 			continue
 		}
 		if s.programs.has(ei) {

@@ -38,14 +38,16 @@ type Source struct {
 	schemas []*perfpipe.Schema
 	cfg     Config
 	cpus    []cpuRings
-	rings   []*ring // data and side of every cpu, then programRings
+	rings   []*ring // data and side of every cpu, then those of trace and programs
 	merger  merger
 	counts  []count  // in the order of counters, one or more each
 	choice  []Choice // by event
 	// programs record some of the events, into programRings.
 	programs     *programs
 	programRings []*ring
-	tasks        *tasks.Table
+	// trace records others, nil where it has none.
+	trace *trace
+	tasks *tasks.Table
 	// byType maps common_type to the index of the event, -1 for none of ours.
 	byType []int32
 	poll   []unix.PollFd
@@ -138,7 +140,8 @@ func (s *Source) Start() error {
 	if s.cfg.Target.EnableOnExec {
 		// What programs record is hit by nobody before.
 		s.programs.enable()
-		return nil
+		s.trace.hold()
+		return s.trace.enable()
 	}
 	return s.enable()
 }
@@ -168,7 +171,7 @@ func (s *Source) StartTasks() error {
 		return err
 	}
 	s.scanMaps()
-	return nil
+	return s.seed(s.trace)
 }
 
 // EnableLater has the next Read turn the events on. It may be called from any goroutine.
@@ -187,6 +190,9 @@ func (s *Source) enable() error {
 		}
 	}
 	s.programs.enable()
+	if err := s.trace.enable(); err != nil {
+		return err
+	}
 	return s.enableCounts()
 }
 
@@ -242,10 +248,14 @@ func (s *Source) Read(wait time.Duration, v perfpipe.Visitor) error {
 	}
 	s.visit = v
 	defer func() { s.visit = nil }()
-	s.round()
+	if err := s.round(); err != nil {
+		return err
+	}
 	if s.stopped && !s.backlog {
-		s.finish()
 		s.ended = true
+		if err := s.finish(); err != nil {
+			return err
+		}
 		return io.EOF
 	}
 	return nil
@@ -253,7 +263,7 @@ func (s *Source) Read(wait time.Duration, v perfpipe.Visitor) error {
 
 // sleep waits until a ring has something, Stop was called, or wait is over.
 func (s *Source) sleep(wait time.Duration) error {
-	wait, poll := s.programs.wait(wait, s.poll)
+	wait, poll := s.programs.wait(s.trace.wait(wait), s.poll)
 	for i := range poll {
 		poll[i].Revents = 0
 	}
@@ -270,7 +280,7 @@ func (s *Source) sleep(wait time.Duration) error {
 }
 
 // round finds what is there, hands out what is complete, gives the space back.
-func (s *Source) round() {
+func (s *Source) round() error {
 	now := sys.Monotonic()
 	bound := now - int64(slack)
 	if s.stopped {
@@ -284,7 +294,7 @@ func (s *Source) round() {
 		if f := r.fill(); f > s.fillMax {
 			s.fillMax = f
 		}
-		if r.fill() > 0.5 && !s.stopped {
+		if r.pressed() && !s.stopped {
 			// No time to wait for stragglers: the ring is about to overflow.
 			bound = max(bound, now)
 		}
@@ -306,8 +316,8 @@ func (s *Source) round() {
 	bound = min(bound, held)
 	for _, r := range s.rings {
 		// What was not found yet of a ring is not earlier than what was.
-		if r.next < r.end && r.pending() {
-			bound = min(bound, r.idx[len(r.idx)-1].time)
+		if t, ok := r.unread(); ok {
+			bound = min(bound, t)
 		}
 	}
 	s.merger.merge(s.rings, bound, s.one)
@@ -329,17 +339,21 @@ func (s *Source) round() {
 			}
 		}
 	}
+	return s.trace.seen(s, now)
 }
 
 // one hands out one record.
 func (s *Source) one(r *ring, e entry) {
 	h, rec := r.record(e.pos)
+	s.trace.follow(h, rec)
 	switch h.kind {
-	case recordSample, recordProgram:
+	case recordSample, recordProgram, recordPage:
 		r.last = e.time
 		var more sampleView
 		var raw []byte
-		if h.kind == recordProgram {
+		if h.kind == recordPage {
+			raw = rec
+		} else if h.kind == recordProgram {
 			raw = rec[bpf.RawOffset:]
 		} else if s.lean {
 			raw = sampleRaw(rec)
@@ -356,6 +370,9 @@ func (s *Source) one(r *ring, e entry) {
 			return
 		}
 		tid := int32(binary.LittleEndian.Uint32(raw[s.pidOff:]))
+		if h.kind == recordPage && !s.trace.keeps(int(s.byType[typ]), tid, raw) {
+			return
+		}
 		pid, comm := s.tasks.Lookup(tid, r.cpu)
 		if pid == s.self && !s.cfg.KeepSelf {
 			return
@@ -461,7 +478,7 @@ func (s *Source) disable() error {
 	if s.stopped {
 		return nil
 	}
-	errs := []error{s.disableCounts()}
+	errs := []error{s.disableCounts(), s.trace.disable()}
 	for i := range s.cpus {
 		for _, tp := range s.cpus[i].events {
 			if err := sys.Disable(tp.fd); err != nil {
@@ -484,7 +501,7 @@ func (s *Source) disable() error {
 }
 
 // finish hands over the last counts and the tasks that are still alive.
-func (s *Source) finish() {
+func (s *Source) finish() error {
 	now := sys.Monotonic()
 	for i := range s.cpus {
 		c := &s.cpus[i]
@@ -500,7 +517,9 @@ func (s *Source) finish() {
 	s.programs.countLost(s, now)
 	s.programs.countStuck(s, now)
 	s.countReturns()
+	err := s.trace.countLost(s, now)
 	s.tasks.Close()
+	return err
 }
 
 // Close frees everything. Nothing may be read afterwards.
@@ -516,7 +535,7 @@ func (s *Source) Close() error {
 	for i := range s.cpus {
 		errs = append(errs, s.cpus[i].close())
 	}
-	errs = append(errs, s.programs.Close())
+	errs = append(errs, s.programs.Close(), s.trace.Close())
 	if s.wake >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(s.wake)))
 	}
