@@ -33,7 +33,7 @@ const (
 )
 
 // regsOffset is where the arguments begin in the kernel's struct pt_regs.
-func regsOffset() int32 {
+func regsOffset() int16 {
 	if runtime.GOARCH == "amd64" {
 		return 56
 	}
@@ -42,36 +42,37 @@ func regsOffset() int32 {
 
 // bareProgram writes one record a call on one processor and wakes nobody.
 func bareProgram(ring *ebpf.Map, cpu int) *ebpf.ProgramSpec {
+	ins := asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1),
+		asm.FnGetSmpProcessorId.Call(),
+		asm.JNE.Imm(asm.R0, int32(cpu), "exit"),
+		asm.LoadMapPtr(asm.R1, ring.FD()),
+		asm.Mov.Imm(asm.R2, recSize),
+		asm.Mov.Imm(asm.R3, 0),
+		asm.FnRingbufReserve.Call(),
+		asm.JEq.Imm(asm.R0, 0, "exit"),
+		asm.Mov.Reg(asm.R7, asm.R0),
+		asm.FnKtimeGetNs.Call(),
+		asm.StoreMem(asm.R7, recTime, asm.R0, asm.DWord),
+		asm.FnGetCurrentPidTgid.Call(),
+		asm.StoreMem(asm.R7, recTask, asm.R0, asm.DWord),
+		asm.LoadMem(asm.R1, asm.R6, 8, asm.DWord),
+		asm.StoreMem(asm.R7, recCall, asm.R1, asm.DWord),
+		asm.LoadMem(asm.R1, asm.R6, 0, asm.DWord),
+	}
+	for at := int16(0); at < regsLen; at += 8 {
+		ins = append(ins,
+			asm.LoadMem(asm.R2, asm.R1, regsOffset()+at, asm.DWord),
+			asm.StoreMem(asm.R7, recRegs+at, asm.R2, asm.DWord))
+	}
+	ins = append(ins,
+		asm.Mov.Reg(asm.R1, asm.R7),
+		asm.Mov.Imm(asm.R2, noWakeup),
+		asm.FnRingbufSubmit.Call(),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("exit"),
+		asm.Return())
 	return &ebpf.ProgramSpec{
-		Name: "bare", Type: ebpf.RawTracepoint, License: "GPL",
-		Instructions: asm.Instructions{
-			asm.Mov.Reg(asm.R6, asm.R1),
-			asm.FnGetSmpProcessorId.Call(),
-			asm.JNE.Imm(asm.R0, int32(cpu), "exit"),
-			asm.LoadMapPtr(asm.R1, ring.FD()),
-			asm.Mov.Imm(asm.R2, recSize),
-			asm.Mov.Imm(asm.R3, 0),
-			asm.FnRingbufReserve.Call(),
-			asm.JEq.Imm(asm.R0, 0, "exit"),
-			asm.Mov.Reg(asm.R7, asm.R0),
-			asm.FnKtimeGetNs.Call(),
-			asm.StoreMem(asm.R7, recTime, asm.R0, asm.DWord),
-			asm.FnGetCurrentPidTgid.Call(),
-			asm.StoreMem(asm.R7, recTask, asm.R0, asm.DWord),
-			asm.LoadMem(asm.R1, asm.R6, 8, asm.DWord),
-			asm.StoreMem(asm.R7, recCall, asm.R1, asm.DWord),
-			asm.Mov.Reg(asm.R1, asm.R7),
-			asm.Add.Imm(asm.R1, recRegs),
-			asm.Mov.Imm(asm.R2, regsLen),
-			asm.LoadMem(asm.R3, asm.R6, 0, asm.DWord),
-			asm.Add.Imm(asm.R3, regsOffset()),
-			asm.FnProbeReadKernel.Call(),
-			asm.Mov.Reg(asm.R1, asm.R7),
-			asm.Mov.Imm(asm.R2, noWakeup),
-			asm.FnRingbufSubmit.Call(),
-			asm.Mov.Imm(asm.R0, 1).WithSymbol("exit"),
-			asm.Return(),
-		},
+		Name: "bare", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: "sys_enter", License: "GPL", Instructions: ins,
 	}
 }
 
@@ -99,7 +100,7 @@ func (b *bench) bareBPF(ctx context.Context, load ...string) (r Recording, err e
 		return r, fmt.Errorf("map a BPF ring: %w", err)
 	}
 	defer func() { err = errors.Join(err, unix.Munmap(producer)) }()
-	l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: "sys_enter", Program: prog})
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
 	if err != nil {
 		return r, fmt.Errorf("attach the program of the bare BPF ring: %w", err)
 	}

@@ -46,7 +46,7 @@ func (b *bench) tracers(ctx context.Context) []tracer {
 		{&Tool{ID: bpftraceCount, Name: "bpftrace, count()", How: "`bpftrace -e '" + countProgram + "'`."}, b.counted},
 		{&Tool{ID: perfRing, Name: "bare perf ring", How: "the event opened with time and data alone, in a ring of 16 MB that is written over and that nobody reads."}, plain(b.barePerf)},
 		{&Tool{ID: ftraceRing, Name: "bare ftrace ring", How: "a tracefs instance, clock mono, sub-buffers of 64 KB, 16 MB that are written over and that nobody reads."}, plain(b.bareFtrace)},
-		{&Tool{ID: bpfRing, Name: "bare eBPF ring", How: "a raw tracepoint program that puts time, thread, number and arguments into a BPF ring of 16 MB, wakes nobody, and whose reader throws all away."}, plain(b.bareBPF)},
+		{&Tool{ID: bpfRing, Name: "bare eBPF ring", How: "a program on the tracepoint (tp_btf) that puts time, thread, number and registers into a BPF ring of 16 MB, wakes nobody, and whose reader throws all away."}, plain(b.bareBPF)},
 	}
 	for _, t := range all {
 		switch t.tool.ID {

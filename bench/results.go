@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Results are everything that was measured, round by round. A section that was not
 // run is empty.
@@ -46,9 +49,9 @@ type Machine struct {
 type Load struct {
 	// Calls is the number of getppid system calls that were made.
 	Calls int `json:"calls"`
-	// NS is the median over chunks of the nanoseconds that a call took.
+	// NS is the median over chunks of the nanoseconds that a call took, of the thread's own time.
 	NS float64 `json:"ns_per_call"`
-	// MeanNS is the time from the first to the last, by Calls.
+	// MeanNS is the time from the first to the last, by Calls, on the wall.
 	MeanNS float64 `json:"mean_ns_per_call"`
 }
 
@@ -84,9 +87,15 @@ var engines = [...]string{"auto", "bpf", "ftrace", "perf"}
 // engineTool is the ID of perfpipe's Tool of an engine.
 func engineTool(engine string) string { return "perfpipe-" + engine }
 
+// failed begins the reason why something that was not refused could not be measured.
+const failed = "failed: "
+
 // check says whether what must hold on any machine, however busy, does.
 func (r *Results) check() error {
 	for _, a := range r.Accounts {
+		if strings.HasPrefix(a.Refused, failed) {
+			return fmt.Errorf("%s: %s", a.name(), a.Refused)
+		}
 		if a.Refused == "" && a.Rows+a.Lost != a.Generated {
 			return fmt.Errorf("%s: %d rows + %d lost is not %d generated", a.name(), a.Rows, a.Lost, a.Generated)
 		}

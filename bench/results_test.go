@@ -226,6 +226,10 @@ func TestCheck(t *testing.T) {
 	if err := r.check(); err != nil {
 		t.Errorf("refused: got %v, want no error", err)
 	}
+	r.Accounts[2].Refused = failed + "load program"
+	if err := r.check(); !says(err, "failed: load program") {
+		t.Errorf("failed: got %v, want an error", err)
+	}
 }
 
 func TestBehind(t *testing.T) {

@@ -207,7 +207,7 @@ func (b *bench) others(ctx context.Context, r *Results) error {
 					if ctx.Err() != nil {
 						return ctx.Err()
 					}
-					o.Refused = "failed: " + refusal(err)
+					o.Refused = failed + refusal(err)
 				}
 			}
 			b.say(o.Refused, "%s counts %d of %d alone, %d beside perfpipe --engine %s", c.name, o.Alone, o.Generated, o.Beside, e)

@@ -65,7 +65,7 @@ func (b *bench) scaling(ctx context.Context) (s *Scaling, err error) {
 			case ctx.Err() != nil:
 				return s, ctx.Err()
 			case err != nil:
-				s.Refused = "failed: " + refusal(err)
+				s.Refused = failed + refusal(err)
 				return s, nil
 			case threads == 1:
 				s.One = append(s.One, took)
