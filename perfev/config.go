@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"runtime"
+	"time"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/perfev/bpf"
@@ -33,6 +34,12 @@ type Config struct {
 	Entries []Entry
 	// Engine is what makes the records.
 	Engine Engine
+	// Overwrite makes a flight recorder of the source: the rings hold the latest that
+	// came, and Read hands it out when [Source.Dump] was asked for and at the end.
+	Overwrite bool
+	// Before is how far back from what asked for it a dump goes, 0 takes all that the
+	// rings hold. After is how much later than what asks for them dumps are made at most.
+	Before, After time.Duration
 }
 
 // CallChain says which call chains are taken; the zero value takes none.
@@ -87,6 +94,9 @@ type Entry struct {
 func (c *Config) check() error {
 	if err := c.CallChain.check(); err != nil {
 		return err
+	}
+	if c.Overwrite && c.Period > 1 {
+		return errors.New("overwrite the rings: what was overwritten could not be counted where every so many-th event is recorded")
 	}
 	for _, e := range c.Entries {
 		if e.Of < 0 || e.Of >= len(c.Events) {

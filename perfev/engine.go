@@ -130,6 +130,8 @@ func (c *Config) sampled() error {
 func (c *Config) noProgram(event int) error {
 	t, ev := c.Target, &c.Events[event]
 	switch {
+	case c.Overwrite:
+		return errors.New("a BPF ring cannot overwrite what was not read")
 	case runtime.GOARCH != "amd64":
 		return fmt.Errorf("programs are made for x86-64, this is %s", runtime.GOARCH)
 	case ev.KernelFilter:

@@ -67,6 +67,10 @@ type Source struct {
 	unwinder *unwinder
 	// wanted are the processes of the target when it was opened, nil is all.
 	wanted map[int32]bool
+	// hotplug follows processors that go offline and come.
+	hotplug *hotplug
+	// on: the events were turned on.
+	on bool
 	// leftOut are the events that the kernel refused.
 	leftOut map[int]bool
 
@@ -86,15 +90,21 @@ type Source struct {
 	sideLost uint64
 	// exact is false where the kernel lacks PERF_FORMAT_LOST (before 6.0).
 	exact bool
+	// flight is nil where the rings are read as they fill.
+	flight *flight
 }
 
 // cpuRings is what belongs to one processor.
 type cpuRings struct {
-	data, side     *ring
+	data, side *ring
+	// flightFD owns the data ring of a flight recorder in dataEv's stead, -1 without.
+	flightFD       int
 	dataMap        *sys.Ring
 	sideMap        *sys.Ring
 	dataEv, sideEv *perf.Event
-	events         []tracepoint
+	// sideAgain is what sideEv was, since the processor was offline; nil before.
+	sideAgain *perf.Event
+	events    []tracepoint
 	// mapFD tells of mappings into the side ring, -1 without.
 	mapFD int
 	// lossSeen is set by a LOST record: the counts of events are to be read.
@@ -182,6 +192,7 @@ func (s *Source) EnableLater() error {
 
 // enable turns the tracepoints themselves on.
 func (s *Source) enable() error {
+	s.on = true
 	for i := range s.cpus {
 		for _, tp := range s.cpus[i].events {
 			if err := sys.Enable(tp.fd); err != nil {
@@ -216,6 +227,9 @@ func (s *Source) rouse() error {
 
 // RingFill returns how full the fullest ring was, 0 to 1, since the last call.
 func (s *Source) RingFill() float64 {
+	if s.flight != nil {
+		return s.flightFill()
+	}
 	f := s.fillMax
 	s.fillMax = 0
 	return f
@@ -251,6 +265,11 @@ func (s *Source) Read(wait time.Duration, v perfpipe.Visitor) error {
 	if err := s.round(); err != nil {
 		return err
 	}
+	if s.flight != nil {
+		if again, err := s.flightRound(); again || err != nil {
+			return err
+		}
+	}
 	if s.stopped && !s.backlog {
 		s.ended = true
 		if err := s.finish(); err != nil {
@@ -282,6 +301,7 @@ func (s *Source) sleep(wait time.Duration) error {
 // round finds what is there, hands out what is complete, gives the space back.
 func (s *Source) round() error {
 	now := sys.Monotonic()
+	s.hotplug.follow(s, now)
 	bound := now - int64(slack)
 	if s.stopped {
 		bound = math.MaxInt64
@@ -345,6 +365,14 @@ func (s *Source) round() error {
 // one hands out one record.
 func (s *Source) one(r *ring, e entry) {
 	h, rec := r.record(e.pos)
+	if s.flight != nil && s.flight.hold(e.time, h, rec, r.cpu) {
+		return
+	}
+	s.take(r, e, h, rec)
+}
+
+// take hands out one record, or applies what it says of a task.
+func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 	s.trace.follow(h, rec)
 	switch h.kind {
 	case recordSample, recordProgram, recordPage:
@@ -488,6 +516,9 @@ func (s *Source) disable() error {
 		if err := s.cpus[i].sideEv.Disable(); err != nil {
 			errs = append(errs, fmt.Errorf("disable task records on cpu %d: %w", s.cpus[i].cpu, err))
 		}
+		if ev := s.cpus[i].sideAgain; ev != nil {
+			errs = append(errs, ev.Disable())
+		}
 		if fd := s.cpus[i].mapFD; fd >= 0 {
 			errs = append(errs, sys.Disable(fd))
 		}
@@ -505,7 +536,7 @@ func (s *Source) finish() error {
 	now := sys.Monotonic()
 	for i := range s.cpus {
 		c := &s.cpus[i]
-		if !s.exact {
+		if !s.exact || s.flight != nil {
 			continue
 		}
 		if !c.lossSeen {
@@ -514,6 +545,7 @@ func (s *Source) finish() error {
 		}
 		s.countLost(c)
 	}
+	s.hotplug.finish(s, now)
 	s.programs.countLost(s, now)
 	s.programs.countStuck(s, now)
 	s.countReturns()
@@ -535,7 +567,7 @@ func (s *Source) Close() error {
 	for i := range s.cpus {
 		errs = append(errs, s.cpus[i].close())
 	}
-	errs = append(errs, s.programs.Close(), s.trace.Close())
+	errs = append(errs, s.programs.Close(), s.trace.Close(), s.hotplug.close())
 	if s.wake >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(s.wake)))
 	}
@@ -555,7 +587,10 @@ func (c *cpuRings) close() error {
 			errs = append(errs, m.Unmap())
 		}
 	}
-	for _, ev := range []*perf.Event{c.dataEv, c.sideEv} {
+	if c.flightFD >= 0 {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(c.flightFD)))
+	}
+	for _, ev := range []*perf.Event{c.dataEv, c.sideEv, c.sideAgain} {
 		if ev != nil {
 			errs = append(errs, ev.Close())
 		}
