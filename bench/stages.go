@@ -19,7 +19,7 @@ type stage struct {
 // stages are held against their bars. A benchmark whose operation is more than one record
 // says ns/record or ns/row itself.
 var stages = [...]stage{
-	{"read and decode a record", regexp.MustCompile(`/perfev(/.*)?$`), regexp.MustCompile(`^Benchmark(Ring|.*(Decode|Page|ReadRecord))(/|-|$)`), 20},
+	{"read and decode a record", regexp.MustCompile(`/perfev(/.*)?$`), regexp.MustCompile(`^Benchmark(Ring|.*(Decode|Pages?|ReadRecord))(/|-|$)`), 20},
 	{"a filter of three terms, in cache", regexp.MustCompile(`/filters$`), regexp.MustCompile(`^BenchmarkMatch/three(-|$)`), 10},
 	{"columns of a row into a batch", regexp.MustCompile(`/collector$`), regexp.MustCompile(`^BenchmarkAppend(/|-|$)`), 15},
 }
