@@ -38,14 +38,14 @@ func runLoad(args []string, out io.Writer) error {
 		return err
 	}
 	debug.SetGCPercent(-1)
-	other := make(chan callsOn, 1)
+	timed, other := make(chan callsOn, 1), make(chan callsOn, 1)
+	go func() { timed <- callLoop(*cpu, *number, *calls, *length) }()
 	if *also >= 0 {
 		go func() { other <- callLoop(*also, *number, *calls, *length) }()
 	} else {
 		other <- callsOn{}
 	}
-	this := callLoop(*cpu, *number, *calls, *length)
-	that := <-other
+	this, that := <-timed, <-other
 	if err := errors.Join(this.err, that.err); err != nil {
 		return err
 	}
@@ -59,10 +59,10 @@ type callsOn struct {
 	err  error
 }
 
-// callLoop makes the calls.
+// callLoop makes the calls. It belongs into a goroutine of its own, with which the thread
+// that it pins ends.
 func callLoop(cpu, number, calls int, length time.Duration) callsOn {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	var set unix.CPUSet
 	set.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
