@@ -84,6 +84,8 @@ func caveat(t *Tool) string {
 	switch t.ID {
 	case bpftraceCount:
 		return "; it counts and keeps no event"
+	case bpftracePrint:
+		return "; it loses most events at this rate"
 	case ftraceRing, perfRing, bpfRing:
 		return "; it is a ring whose events nobody keeps"
 	}
