@@ -176,6 +176,15 @@ func (s *Source) addCPU(cpu int) (ci int, err error) {
 	}
 	if g := s.programs; g.any() {
 		g.idle = append(g.idle, s.poll[polled:]...)
+		r, err := g.follow(cpu)
+		if err != nil {
+			s.poll = s.poll[:polled]
+			return 0, errors.Join(err, c.close())
+		}
+		if r != nil {
+			s.programRings = append(s.programRings, r)
+			s.rings = append(s.rings, r)
+		}
 	}
 	s.cpus = append(s.cpus, c)
 	s.rings = append(s.rings, c.data, c.side)

@@ -8,7 +8,8 @@ import (
 )
 
 // noTracepoint says why a program cannot record an event of the kernel, as far as that
-// is known without the kernel's types. One whose arguments nobody described is recorded
+// is known without the kernel's types. Of itself none is taken that would lose events
+// that others do not, though they are counted. One whose arguments nobody described is recorded
 // by a program only where programs were asked for: it is skipped in interrupts that
 // come while another program of that kind runs, and others' records with it.
 func (c *Config) noTracepoint(ev *Event) error {
@@ -19,6 +20,8 @@ func (c *Config) noTracepoint(ev *Event) error {
 		return errors.New("its filter reads common_flags or common_preempt_count, which a program cannot know")
 	case c.Engine == EngineAuto && !isCall(ev.Schema) && !bpf.Knows(ev.Schema):
 		return errors.New("no program of ours knows the arguments of its tracepoint")
+	case c.Engine == EngineAuto && bpf.Nests(ev.Schema):
+		return errors.New("it happens in interrupts too, and a program does not see those that come while it runs")
 	}
 	return nil
 }

@@ -93,9 +93,6 @@ func (s *Source) openTracepoints(list []int) error {
 			}
 		}
 	}
-	if failed != nil {
-		return nil
-	}
 	return s.seedScope()
 }
 

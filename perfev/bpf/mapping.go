@@ -36,7 +36,6 @@ type variant struct {
 func arg(n int) origin                 { return origin{kind: KindArg, arg: n} }
 func member(n int, path string) origin { return origin{kind: KindMember, arg: n, path: path} }
 func text(n int, path string) origin   { return origin{kind: KindText, arg: n, path: path} }
-func current(path string) origin       { return origin{kind: KindCurrent, path: path} }
 
 // Release numbers from which on a task that is frozen is told as uninterruptible.
 const frozenRelease = 6<<8 | 7
@@ -44,6 +43,10 @@ const frozenRelease = 6<<8 | 7
 // Knows reports whether [MapTrace] knows an event by its name; it may still refuse what
 // the running kernel makes of it.
 func Knows(s *perfpipe.Schema) bool { return variants(s.System, s.Name) != nil }
+
+// Nests reports whether an event may happen in an interrupt that comes while its own
+// program runs for the task: the kernel skips the program there, and counts it.
+func Nests(s *perfpipe.Schema) bool { return s.System == "kmem" }
 
 // MapTrace finds how the fields of an event come from the arguments of its tracepoint.
 // release is the kernel's, major<<8 | minor. An error says what is not known: then the
@@ -116,8 +119,6 @@ func (o origin) value(f *perfpipe.Field, k Types, args []string) (v Value, err e
 		if name, err = structOf(args, o.arg); err == nil {
 			v.Member, size, err = k.Member(name, o.path)
 		}
-	case KindCurrent:
-		v.Member, size, err = k.Member("task_struct", o.path)
 	case KindState:
 		v.Member, _, err = k.Member("task_struct", o.path)
 	case KindSignal:
@@ -125,7 +126,7 @@ func (o origin) value(f *perfpipe.Field, k Types, args []string) (v Value, err e
 	case KindFlag:
 		err = v.account(k, args)
 	case KindArg, KindPointed, KindJiffies, KindCall, KindCallArgs:
-	case KindMemberText, KindCurrentText:
+	case KindMemberText:
 	}
 	if err != nil {
 		return v, err
@@ -137,8 +138,6 @@ func (o origin) value(f *perfpipe.Field, k Types, args []string) (v Value, err e
 		}
 	case dynamic && o.kind == KindMember:
 		v.Kind, v.Width = KindMemberText, size
-	case dynamic && o.kind == KindCurrent:
-		v.Kind, v.Width = KindCurrentText, size
 	case dynamic:
 		return v, errors.New("it is of any length")
 	case size > f.Size:
