@@ -102,6 +102,21 @@ func (p *Program) Parsed() string {
 // works only where [Program.Push] says it all.
 func (p *Program) NeedsKernel() bool { return needsKernel(p.root) }
 
+// Reads reports whether p reads a field of that name, in what it was reduced to.
+func (p *Program) Reads(field string) bool { return reads(p.root, field) }
+
+func reads(n *node, field string) bool {
+	if n.load.name == field || n.fld != nil && n.fld.Name == field {
+		return true
+	}
+	for _, k := range n.kids {
+		if reads(k, field) {
+			return true
+		}
+	}
+	return false
+}
+
 func needsKernel(n *node) bool {
 	if n.op == opKStr || n.op == opKernel && n.kstr.user {
 		return true
