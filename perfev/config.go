@@ -126,9 +126,6 @@ type Event struct {
 	Program *bpf.Probe
 	// User marks a probe of user space.
 	User bool
-	// Kernel is what the kernel calls the event, "group:name", where that is not what the
-	// schema does; "" where it is.
-	Kernel string
 	// KernelFilter says that nobody but the kernel may decide the filter: it means what
 	// the kernel makes of it, or reads what only the kernel can.
 	KernelFilter bool

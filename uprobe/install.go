@@ -23,8 +23,6 @@ type Installed struct {
 type Event struct {
 	// Schema is the variant's, with the ID that the kernel gave it.
 	Schema *perfpipe.Schema
-	// Kernel is what the kernel calls it, "group:name".
-	Kernel string
 	// Entry is, for a return probe by trampoline, the event that fires when the
 	// function is entered; nil otherwise. Entries without a return were lost.
 	Entry *perfpipe.Schema
@@ -112,7 +110,7 @@ func (in *Installed) read(t *tracefs.FS, n int) error {
 		return fmt.Errorf("define probe %s: %w", ev.Probe.Event(), err)
 	}
 	s.ID, s.FormatSHA256, s.Print = got.ID, got.FormatSHA256, got.Print
-	ev.Schema, ev.Kernel = &s, in.group.Name()+":"+name
+	ev.Schema = &s
 	ev.Program = ev.Probe.Variants[ev.Variant].program(ev.Probe, &s)
 	if ev.Probe.Mode == RetTrampoline {
 		ev.Entry, err = t.Schema(in.group.Name(), name+"n")

@@ -81,7 +81,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		if p.life {
 			continue
 		}
-		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty, Program: p.program, User: p.probe != nil, Kernel: p.kernel}
+		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty, Program: p.program, User: p.probe != nil}
 		// The filters of what a program records all run in process: not those that
 		// shall mean what the kernel makes of them.
 		ev.KernelFilter = p.unpushed() != nil || c.KernelCompat && p.source != ""

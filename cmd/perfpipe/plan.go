@@ -38,8 +38,6 @@ type planned struct {
 	life bool
 	// entry is the event that counts the calls of a return probe by trampoline.
 	entry *perfpipe.Schema
-	// kernel is what the kernel calls a probe's event, "group:name".
-	kernel string
 	// program describes the program that can make the records of a probe, nil for none.
 	program *bpf.Probe
 }

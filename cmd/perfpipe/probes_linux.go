@@ -34,7 +34,7 @@ func installProbes(t *tracefs.FS, plan []*planned) (*uprobe.Installed, error) {
 	for _, ev := range in.Events {
 		for _, p := range plan {
 			if p.probe == ev.Probe && p.variant == ev.Variant {
-				p.schema, p.kernel, p.entry, p.program = ev.Schema, ev.Kernel, ev.Entry, ev.Program
+				p.schema, p.entry, p.program = ev.Schema, ev.Entry, ev.Program
 			}
 		}
 	}
