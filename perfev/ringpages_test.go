@@ -22,7 +22,7 @@ type testPages struct {
 
 func newTestPages(sub int) *testPages {
 	t := &testPages{clock: math.MaxInt64}
-	t.pages = &pageMemory{sub: uint64(sub), capacity: uint64(16 * sub), now: func() int64 { return t.clock }, read: func(dst []byte) (int, error) {
+	t.pages = &pageMemory{sub: uint64(sub), first: make([]byte, sub), capacity: uint64(16 * sub), now: func() int64 { return t.clock }, read: func(dst []byte) (int, error) {
 		if len(t.queue) == 0 {
 			return 0, t.err
 		}
