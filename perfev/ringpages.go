@@ -36,6 +36,8 @@ type pageMemory struct {
 	full  bool
 	// err is why the ring cannot be read.
 	err error
+	// until ends the reading at this time where it is not 0.
+	until int64
 }
 
 // slot returns the memory of a sub-buffer.
@@ -67,6 +69,9 @@ func (p *pageMemory) take() (page []byte, n int, err error) {
 func (r *ring) findPages(limit uint64) (more bool) {
 	p := r.pages
 	began, got := p.now(), uint64(0)
+	if p.until != 0 {
+		began = min(began, p.until)
+	}
 	for more = true; more && got < limit && p.head-p.tail < pageSlots; {
 		page, n, err := p.take()
 		if n == 0 || err != nil {
