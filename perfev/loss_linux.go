@@ -34,6 +34,7 @@ func (s *Source) lost(r *ring, at int64, rec []byte) {
 	// pid and comm say of tasks that began meanwhile is, and that is said.
 	n := binary.LittleEndian.Uint64(rec[headerSize+8:])
 	s.sideLost += n
+	s.trace.again()
 }
 
 // countLost reports what the kernel has counted as lost by event since the last time.
