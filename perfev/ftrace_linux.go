@@ -356,7 +356,11 @@ func (g *trace) again() {
 		return // what it would have told is among the lost tasks, which are told
 	}
 	for _, tid := range tids {
-		g.scope.add(processOf(tid), int32(tid))
+		pid := processOf(tid)
+		g.scope.add(pid, int32(tid))
+		if g.ahead != nil {
+			g.ahead.add(pid, int32(tid))
+		}
 	}
 }
 
