@@ -13,6 +13,9 @@ func (p *Program) Match(r *perfpipe.Record) (ok bool, fault Fault) {
 	if p.simple && len(r.Raw) >= p.min {
 		return p.match(r)
 	}
+	if p.body != nil {
+		return p.exec(r)
+	}
 	if p.regs <= smallRegs {
 		return p.runSmall(r, nil)
 	}
@@ -24,6 +27,10 @@ func (p *Program) Match(r *perfpipe.Record) (ok bool, fault Fault) {
 // are written, what begins with $ with its $.
 func (p *Program) Visited(r *perfpipe.Record, names []string) (visited []string, ok bool, fault Fault) {
 	t := &tracer{names: names, from: len(names)}
+	if p.body != nil {
+		ok, fault = p.execTraced(r, t)
+		return t.names, ok, fault
+	}
 	if p.regs <= smallRegs {
 		ok, fault = p.runSmall(r, t)
 	} else {
