@@ -172,7 +172,8 @@ type Loss struct {
 	// From and To bound the time of the loss in nanoseconds on CLOCK_MONOTONIC.
 	// Both are 0 where it is not known.
 	From, To int64
-	// Count is the number of events, never negative.
+	// Count is the number of events, never negative. 0 is nothing lost, but for
+	// LostOffline.
 	Count uint64
 	// Reason is one of the Lost constants.
 	Reason string
@@ -192,8 +193,55 @@ const (
 	// than the kernel follows (64), left by longjmp or by the end of its thread, or
 	// still running when the recording ended.
 	LostReturn = "return_unseen"
+	// LostRecursion: an eBPF program did not see them, as they happened in an interrupt
+	// that came while it ran on that processor, or, of programs of the tracepoint type,
+	// while any such program did. Where not every task is recorded, the kernel's count
+	// is that of all tasks: it is the most that there can have been.
+	LostRecursion = "recursion"
 	// LostFilterFault: the filter faulted (x/0, an index out of range) and on-fault is drop.
 	LostFilterFault = "filter_fault"
+	// LostRate and LostCPU: more than the budget of rows a second, or of processor
+	// time, allowed. They were chosen, as the budget says.
+	LostRate = "over_rate"
+	LostCPU  = "over_cpu"
+	// LostOffline is a gap, the one reason whose Count is 0: a processor was offline, its
+	// events were off when it came back, and from From to To nobody counted what happened.
+	LostOffline = "cpu_offline"
+	// LostOverwritten: a flight recorder made room for later events, or the time that
+	// its dumps shall hold did not take them in. See [Intended].
+	LostOverwritten = "overwritten"
+	// LostPaused: the rings of a flight recorder take nothing while they are read.
+	LostPaused = "paused"
+)
+
+// Intended reports whether a loss of this reason is what was asked for: it is told and
+// counted as every other, and is no fault of the run.
+func Intended(reason string) bool { return reason == LostOverwritten || reason == LostPaused }
+
+// Dump is one time that a flight recorder handed out what its rings held.
+type Dump struct {
+	// Reason is one of the Dump constants.
+	Reason string
+	// Event is "system:name" of the record that was the trigger, "" without.
+	Event string
+	// Time is when it was asked for, the trigger's where there was one; From and To are
+	// the times of the first and the last record that was handed out, 0 for none. All
+	// are nanoseconds on CLOCK_MONOTONIC.
+	Time, From, To int64
+	// Rows is how many rows it has.
+	Rows uint64
+	// CPU and TID are where the trigger was and in which thread, -1 without.
+	CPU, TID int32
+}
+
+// Reasons of a [Dump].
+const (
+	// DumpSignal: SIGUSR2.
+	DumpSignal = "signal"
+	// DumpTrigger: a record that the trigger let through.
+	DumpTrigger = "trigger"
+	// DumpExit: the end of the run.
+	DumpExit = "exit"
 )
 
 // Task is one thread's life as far as the capture saw it.
@@ -224,10 +272,15 @@ type Clock struct {
 type Summary struct {
 	// Rows is the number of rows of events (tables that begin with "_" do not count).
 	Rows uint64
-	// Lost is the number of events lost, for all reasons.
+	// Lost is the number of events lost, for all reasons but those that are [Intended].
 	Lost uint64
-	// LostBy splits Lost by event ("" is unknown), then by reason.
+	// Overwritten is the number of those that are.
+	Overwritten uint64
+	// LostBy splits both by event ("" is unknown), then by reason.
 	LostBy map[string]map[string]uint64
+	// Gaps counts the times in which an unknown number of events may have been lost
+	// (LostOffline). LostBy has their reason with the number 0.
+	Gaps uint64
 	// Escaped counts strings that were not UTF-8 (or held a backslash) and were escaped.
 	Escaped uint64
 	// Start and Stop are the clocks at both ends of the run.

@@ -95,11 +95,11 @@ type Table struct {
 }
 
 // OwnTable reports whether name is that of a table which perfpipe keeps beside the
-// events of a dataset: _lost, _clock, _tasks, _stacks, _frames. Tables of events may
+// events of a dataset: _lost, _clock, _tasks, _stacks, _frames, _dumps. Tables of events may
 // begin with an underscore as well.
 func OwnTable(name string) bool {
 	switch name {
-	case "_lost", "_clock", "_tasks", "_stacks", "_frames":
+	case "_lost", "_clock", "_tasks", "_stacks", "_frames", "_dumps":
 		return true
 	}
 	return false

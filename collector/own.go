@@ -34,6 +34,16 @@ var (
 		{Name: "ns_tid", Type: perfpipe.TypeInt32, Nullable: true},
 		{Name: "ns_pid", Type: perfpipe.TypeInt32, Nullable: true},
 	}}
+	dumpsTable = perfpipe.Table{Name: "_dumps", Columns: []perfpipe.ColumnDef{
+		{Name: "ts", Type: perfpipe.TypeInt64},
+		{Name: "reason", Type: perfpipe.TypeString, Hint: perfpipe.HintFew},
+		{Name: "event", Type: perfpipe.TypeString, Nullable: true, Hint: perfpipe.HintFew},
+		{Name: "cpu", Type: perfpipe.TypeInt32, Nullable: true},
+		{Name: "tid", Type: perfpipe.TypeInt32, Nullable: true},
+		{Name: "from_ts", Type: perfpipe.TypeInt64, Nullable: true},
+		{Name: "to_ts", Type: perfpipe.TypeInt64, Nullable: true},
+		{Name: "rows", Type: perfpipe.TypeInt64},
+	}}
 	stacksTable = perfpipe.Table{Name: "_stacks", Columns: []perfpipe.ColumnDef{
 		{Name: "stack_id", Type: perfpipe.TypeUint64},
 		{Name: "pid", Type: perfpipe.TypeInt32},
@@ -73,15 +83,21 @@ func portable(t *perfpipe.Table, o Options) *perfpipe.Table {
 // own gathers rows of perfpipe's own tables.
 type own struct {
 	lost, clock, tasks, stacks *perfpipe.Batch
+	// dumps is nil where nothing is dumped.
+	dumps *perfpipe.Batch
 }
 
-func newOwn(stacks *perfpipe.Batch) *own {
-	return &own{
+func newOwn(stacks *perfpipe.Batch, f Flight) *own {
+	o := &own{
 		lost:   perfpipe.NewBatch(&lostTable, 64),
 		clock:  perfpipe.NewBatch(&clockTable, 64),
 		tasks:  perfpipe.NewBatch(&tasksTable, 256),
 		stacks: stacks,
 	}
+	if f != nil {
+		o.dumps = perfpipe.NewBatch(&dumpsTable, 4)
+	}
+	return o
 }
 
 func (o *own) addLost(l perfpipe.Loss) {
@@ -93,6 +109,33 @@ func (o *own) addLost(l perfpipe.Loss) {
 	c[4].AppendInt(l.Count)
 	c[5].AppendString(l.Reason)
 	o.lost.Rows++
+}
+
+func (o *own) addDump(d perfpipe.Dump) {
+	c := o.dumps.Columns
+	c[0].AppendInt(uint64(d.Time))
+	c[1].AppendString(d.Reason)
+	if d.Event == "" {
+		c[2].AppendNull()
+	} else {
+		c[2].AppendString(d.Event)
+	}
+	for i, v := range []int32{d.CPU, d.TID} {
+		if v < 0 {
+			c[3+i].AppendNull()
+		} else {
+			c[3+i].AppendInt(uint64(v))
+		}
+	}
+	for i, v := range []int64{d.From, d.To} {
+		if v == 0 {
+			c[5+i].AppendNull()
+		} else {
+			c[5+i].AppendInt(uint64(v))
+		}
+	}
+	c[7].AppendInt(d.Rows)
+	o.dumps.Rows++
 }
 
 func (o *own) addClock(k perfpipe.Clock) {
@@ -152,5 +195,11 @@ func (o *own) addStack(s *perfpipe.Stack) {
 	o.stacks.Rows++
 }
 
-// all are the tables that every dataset has.
-func (o *own) all() []*perfpipe.Batch { return []*perfpipe.Batch{o.lost, o.clock, o.tasks} }
+// all are the tables that every dataset has, and that of the dumps.
+func (o *own) all() []*perfpipe.Batch {
+	list := []*perfpipe.Batch{o.lost, o.clock, o.tasks}
+	if o.dumps != nil {
+		list = append(list, o.dumps)
+	}
+	return list
+}

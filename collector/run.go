@@ -41,8 +41,21 @@ type Config struct {
 	Rotate Rotate
 	// MaxBytes ends the run when an output has written so much, 0 is never.
 	MaxBytes int64
+	// Budget bounds what the run may cost.
+	Budget Budget
+	// Flight tells of the dumps of a source that is a flight recorder; nil where it is
+	// none. The table _dumps has them.
+	Flight Flight
+	// Dumped is called for each dump by the reading goroutine, and may be nil.
+	Dumped func(perfpipe.Dump)
 	// Progress is called about twice a second by the reading goroutine, and may be nil.
 	Progress func(Progress)
+}
+
+// Flight is a source that hands out nothing but dumps.
+type Flight interface {
+	// Dumped returns the dump that the last Read of the source handed out, if it did.
+	Dumped() (d perfpipe.Dump, ok bool)
 }
 
 // Filter decides whether a record becomes a row. fault is 0, or the number of what
@@ -55,7 +68,8 @@ type Filter interface {
 type Output struct {
 	Sink perfpipe.Sink
 	// Merged puts all events into one table; otherwise each has its own, beside
-	// _lost, _clock and _tasks, and with Options.Stacks _stacks and _frames.
+	// _lost, _clock and _tasks, with Options.Stacks _stacks and _frames, and with
+	// Config.Flight _dumps.
 	Merged bool
 }
 
@@ -66,6 +80,8 @@ type Rotate struct {
 	Every time.Duration
 	// Signal rotates when something arrives; it may be nil.
 	Signal <-chan struct{}
+	// AfterDump rotates behind each dump of Config.Flight.
+	AfterDump bool
 }
 
 // Progress is where a run stands.
@@ -85,6 +101,9 @@ type Result struct {
 	Faults map[string]uint64
 	// Full is true where MaxBytes ended the run.
 	Full bool
+	// OverCPU is true where Budget.MaxCPU was not held although hardly any row was made:
+	// reading and filtering alone took more.
+	OverCPU bool
 }
 
 const (
@@ -154,6 +173,9 @@ type run struct {
 	reject uint64
 	faults [][]uint64 // by event and fault
 	rows   []uint64   // by event
+	budget *budget    // nil where nothing is bounded
+	// dumped is how many rows there were at the end of the last dump.
+	dumped uint64
 	// frames are the places in code that the writer has not been told of.
 	frames []perfpipe.Frame
 	now    time.Time
@@ -177,7 +199,7 @@ func newRun(cfg *Config) (*run, error) {
 	}
 	cfg.Columns.Stacks = cfg.Columns.Stacks || cfg.Columns.StackInline
 	r := &run{cfg: cfg, pool: newPool(), layouts: make([]*layout, 2), rows: make([]uint64, len(schemas)), stacks: portable(&stacksTable, cfg.Columns)}
-	r.own = newOwn(r.newStacks())
+	r.own = newOwn(r.newStacks(), cfg.Flight)
 	for _, o := range cfg.Outputs {
 		if o.Merged && r.layouts[1] == nil {
 			r.layouts[1] = mergedLayout(schemas, meta, cfg.Columns)
@@ -192,6 +214,10 @@ func newRun(cfg *Config) (*run, error) {
 	r.sum.LostBy = make(map[string]map[string]uint64)
 	r.setClock(cfg.Start)
 	r.sum.Start = cfg.Start
+	var err error
+	if r.budget, err = newBudget(cfg.Budget, schemas, r.Lost); err != nil {
+		return nil, fmt.Errorf("start run: %w", err)
+	}
 	return r, nil
 }
 
@@ -215,11 +241,15 @@ func (r *run) read() error {
 	for {
 		err := r.cfg.Source.Read(readWait, r)
 		r.now = time.Now()
+		dumped := r.dump()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		if dumped && r.cfg.Rotate.AfterDump {
+			r.rotate()
 		}
 		r.deadlines()
 	}
@@ -245,6 +275,10 @@ func (r *run) makeEmpty() {
 // Record implements [perfpipe.Visitor].
 func (r *run) Record(rec *perfpipe.Record) {
 	if r.cfg.Filters != nil && !r.pass(rec) {
+		return
+	}
+	// Behind the filter: what it rejects is no row, and no loss.
+	if r.budget != nil && !r.budget.keep(rec) {
 		return
 	}
 	ev := rec.Event
@@ -304,10 +338,16 @@ func (r *run) pass(rec *perfpipe.Record) bool {
 
 // Lost implements [perfpipe.Visitor]. Losses of the same kind in one round are one row.
 func (r *run) Lost(l perfpipe.Loss) {
-	if l.Count == 0 {
+	if l.Reason == perfpipe.LostOffline {
+		r.sum.Gaps++
+	} else if l.Count == 0 {
 		return
 	}
-	r.sum.Lost += l.Count
+	if perfpipe.Intended(l.Reason) {
+		r.sum.Overwritten += l.Count
+	} else {
+		r.sum.Lost += l.Count
+	}
 	by := r.sum.LostBy[l.Event]
 	if by == nil {
 		by = make(map[string]uint64)
@@ -410,7 +450,7 @@ func (r *run) handOwn() {
 	for _, b := range r.own.all() {
 		r.send(message{batch: b, own: true})
 	}
-	r.own = newOwn(r.own.stacks)
+	r.own = newOwn(r.own.stacks, r.cfg.Flight)
 }
 
 // flush hands on every batch that has rows.
@@ -428,6 +468,9 @@ func (r *run) flush() {
 func (r *run) deadlines() {
 	if r.now.Sub(r.flushed) >= flushAfter {
 		r.flushed = r.now
+		if r.budget != nil {
+			r.budget.idle()
+		}
 		r.flush()
 		r.handPlaces()
 		r.send(message{op: opFlush})
@@ -440,16 +483,42 @@ func (r *run) deadlines() {
 	default:
 	}
 	if rotate {
-		r.rotated = r.now
-		r.flush()
-		r.handPlaces()
-		r.handOwn()
-		r.send(message{op: opRotate})
+		r.rotate()
 	}
 	if r.cfg.Progress != nil && r.now.Sub(r.shown) >= 500*time.Millisecond {
 		r.shown = r.now
 		r.cfg.Progress(Progress{Rows: r.total(), Lost: r.sum.Lost, Bytes: r.w.bytes.Load()})
 	}
+}
+
+// rotate has the files finished with what there is, and new ones begun.
+func (r *run) rotate() {
+	r.rotated = r.now
+	if r.budget != nil {
+		r.budget.report()
+	}
+	r.flush()
+	r.handPlaces()
+	r.handOwn()
+	r.send(message{op: opRotate})
+}
+
+// dump takes note of the dump that the last Read handed out, and reports whether it did.
+func (r *run) dump() bool {
+	if r.cfg.Flight == nil {
+		return false
+	}
+	d, ok := r.cfg.Flight.Dumped()
+	if !ok {
+		return false
+	}
+	n := r.total()
+	d.Rows, r.dumped = n-r.dumped, n
+	r.own.addDump(d)
+	if r.cfg.Dumped != nil {
+		r.cfg.Dumped(d)
+	}
+	return true
 }
 
 // tick reads the clocks, notes steps, and follows the slewing of the wall clock.
@@ -481,6 +550,9 @@ func (r *run) total() (n uint64) {
 
 // last hands over everything that is left.
 func (r *run) last(complete bool) {
+	if r.budget != nil {
+		r.budget.report()
+	}
 	if r.cfg.Clock != nil {
 		c := r.cfg.Clock()
 		c.Reason = "stop"
@@ -510,6 +582,7 @@ func (r *run) result(complete bool) *Result {
 		}
 	}
 	res.Tables = len(filled)
+	res.OverCPU = r.budget.overCPU()
 	r.sum.Escaped += r.w.places.escaped
 	r.sum.Rows = r.total()
 	for _, l := range r.layouts {

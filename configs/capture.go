@@ -21,6 +21,12 @@ type Capture struct {
 	Rotate Rotate
 	// MaxSize ends the recording when so many bytes were written; 0 is no limit.
 	MaxSize int64
+	// MaxRate is the most rows a second, and MaxCPU the most of one processor that
+	// perfpipe may take, in percent; 0 is no limit. What is over it is counted as lost.
+	MaxRate uint64
+	MaxCPU  float64
+	// Over is what is left out beyond them: "sample" (default), "threads" or "events".
+	Over string
 	// Duration ends the recording; 0 is no limit.
 	Duration time.Duration
 	// Delay is waited before events are enabled.
@@ -39,6 +45,15 @@ type Capture struct {
 	FailOnLoss bool
 	// Engine is what makes the records: "auto" (default), "perf", "ftrace" or "bpf".
 	Engine string
+	// Overwrite makes a flight recorder: rings hold the latest, and are written out by
+	// dumps, at SIGUSR2, at the trigger and at the end.
+	Overwrite bool
+	// Trigger is a filter: a record of an event that has its fields, and that it lets
+	// through, asks for a dump. "" is none.
+	Trigger string
+	// Before is how far back a dump goes, 0 is all that the rings hold; After is how far
+	// it goes on behind a trigger.
+	Before, After time.Duration
 	// RetMode is how returns are seen: "auto" (default), "sites" or "trampoline".
 	RetMode string
 	// UnsafeUretprobe takes trampolines even where they can crash the program.

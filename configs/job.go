@@ -17,6 +17,7 @@ var (
 	formatWords      = [...]string{"parquet", "arrow", "arrows", "csv", "ndjson", "txt"}
 	engineWords      = [...]string{"auto", "perf", "ftrace", "bpf"}
 	retModeWords     = [...]string{"auto", "sites", "trampoline"}
+	overWords        = [...]string{"sample", "threads", "events"}
 	stacksWords      = [...]string{"fp", "dwarf", "none"}
 	compressionWords = [...]string{"zstd", "snappy", "gzip", "none"}
 )
@@ -35,9 +36,11 @@ func knownJobKey(name string) bool {
 
 // jobNodes are the nodes that faults between keys are reported at.
 type jobNodes struct {
-	name, events *yaml.Node
-	filters      []filterNode
-	probes       []probeNode
+	name, events, over *yaml.Node
+	// overwrite, trigger, before and after are the flight recorder's.
+	overwrite, trigger, before, after *yaml.Node
+	filters                           []filterNode
+	probes                            []probeNode
 }
 
 // probeNode is a probe to look for once the whole job, with its target, is known.
@@ -72,6 +75,9 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 		{"outputs", func(n *yaml.Node) { d.outputs(n, c) }},
 		{"rotate", func(n *yaml.Node) { d.rotate(n, &c.Rotate) }},
 		{"max_size", func(n *yaml.Node) { measured(d, n, "max_size", &c.MaxSize, ParseSize) }},
+		{"max_rate", func(n *yaml.Node) { measured(d, n, "max_rate", &c.MaxRate, ParseRate) }},
+		{"max_cpu", func(n *yaml.Node) { measured(d, n, "max_cpu", &c.MaxCPU, ParsePercent) }},
+		{"over", func(n *yaml.Node) { at.over = n; d.choice(n, "over", &c.Over, overWords[:]...) }},
 		{"duration", func(n *yaml.Node) { measured(d, n, "duration", &c.Duration, ParseDuration) }},
 		{"delay", func(n *yaml.Node) { measured(d, n, "delay", &c.Delay, ParseDuration) }},
 		{"ring", func(n *yaml.Node) { measured(d, n, "ring", &c.RingBytes, ParseRing) }},
@@ -86,6 +92,15 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 		{"fail_on_loss", func(n *yaml.Node) { d.flag(n, "fail_on_loss", &c.FailOnLoss) }},
 		{"decode", func(n *yaml.Node) { d.flag(n, "decode", &c.Decode) }},
 		{"engine", func(n *yaml.Node) { d.choice(n, "engine", &c.Engine, engineWords[:]...) }},
+		{"overwrite", func(n *yaml.Node) { at.overwrite = n; d.flag(n, "overwrite", &c.Overwrite) }},
+		{"trigger", func(n *yaml.Node) {
+			at.trigger = n
+			if s, ok := d.text(n, "trigger"); ok {
+				c.Trigger = strings.TrimSpace(s)
+			}
+		}},
+		{"before", func(n *yaml.Node) { at.before = n; measured(d, n, "before", &c.Before, ParseDuration) }},
+		{"after", func(n *yaml.Node) { at.after = n; measured(d, n, "after", &c.After, ParseDuration) }},
 		{"ret_mode", func(n *yaml.Node) { d.choice(n, "ret_mode", &c.RetMode, retModeWords[:]...) }},
 		{"unsafe_uretprobe", func(n *yaml.Node) { d.flag(n, "unsafe_uretprobe", &c.UnsafeUretprobe) }},
 		{"stacks", func(n *yaml.Node) { d.stacks(n, &c.Stacks) }},
@@ -114,6 +129,9 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 			d.fail(at.events, "every event is taken away and none is named")
 		}
 	}
+	if at.over != nil && c.MaxRate == 0 && c.MaxCPU == 0 && len(d.faults) == before {
+		d.fail(at.over, "over says what is left out beyond a budget, and there is none; add max_rate or max_cpu")
+	}
 	if d.check.Probe != nil {
 		for _, p := range at.probes {
 			if err := d.check.Probe(c, p.event); err != nil {
@@ -124,6 +142,7 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 	for _, f := range at.filters {
 		d.filter(f, c)
 	}
+	d.flight(c, &at, before)
 	if at.name != nil {
 		return at.name
 	}
@@ -220,19 +239,22 @@ func (d *decoder) selection(n *yaml.Node, what, binary string) []string {
 }
 
 func (d *decoder) filter(f filterNode, c *Capture) {
-	if d.check.Filter == nil {
-		return
+	if d.check.Filter != nil {
+		d.failWithin(f.node, d.check.Filter(c, f.event))
 	}
-	err := d.check.Filter(c, f.event)
+}
+
+// failWithin reports what is wrong with the filter that n has, at its place in it.
+func (d *decoder) failWithin(n *yaml.Node, err error) {
 	if err == nil {
 		return
 	}
-	line, column := f.node.Line, f.node.Column
+	line, column := n.Line, n.Column
 	var p positioned
 	if errors.As(err, &p) && p.Position() >= 0 {
 		// The value may begin with blanks, which the filter does not.
-		lead := len(f.node.Value) - len(strings.TrimLeftFunc(f.node.Value, unicode.IsSpace))
-		line, column = d.src.within(f.node, lead+p.Position())
+		lead := len(n.Value) - len(strings.TrimLeftFunc(n.Value, unicode.IsSpace))
+		line, column = d.src.within(n, lead+p.Position())
 	}
 	d.failAt(line, column, "%v", err)
 }

@@ -32,6 +32,8 @@ type Check struct {
 	// An error that has a method Position() int, or wraps one that has, names the
 	// byte of the filter, and the fault gets that byte's line and column.
 	Filter func(job *Capture, e Event) error
+	// Trigger returns what is wrong with the job's trigger, as Filter does.
+	Trigger func(job *Capture) error
 	// CPUs returns what is wrong with a list of processors such as "0,2-4".
 	CPUs func(list string) error
 	// Output returns what stands in the way of writing to an output.

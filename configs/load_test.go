@@ -85,6 +85,9 @@ outputs:
   - path: '-'
 rotate: {size: 64M, every: 1h, max_files: 3, on_signal: true}
 max_size: 2GiB
+max_rate: 50k
+max_cpu: 12.5%
+over: events
 duration: 10s
 delay: 250ms
 ring: 8MiB
@@ -106,7 +109,7 @@ types: portable
 			Target:  Target{PIDs: []int{1, 2}, TIDs: []int{3}, User: "1000", CPUs: "0,2-4", Command: []string{"sleep", "1", ""}, NoInherit: true},
 			Outputs: []Output{{Path: "traces"}, {Path: "x.parquet", Format: "parquet", Compression: "zstd", Level: 22}, {Path: "-"}},
 			Rotate:  Rotate{Size: 64 << 20, Every: time.Hour, MaxFiles: 3, OnSignal: true},
-			MaxSize: 2 << 30, Duration: 10 * time.Second, Delay: 250 * time.Millisecond, RingBytes: 8 << 20, Period: 10,
+			MaxSize: 2 << 30, MaxRate: 50_000, MaxCPU: 12.5, Over: "events", Duration: 10 * time.Second, Delay: 250 * time.Millisecond, RingBytes: 8 << 20, Period: 10,
 			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Decode: true, Types: "portable",
 		}}},
 		{"probes", `
@@ -216,6 +219,11 @@ job.yaml:5:8: delay: "010s" begins with 0, which some read as octal: write 10s`}
 		{"hex and underscores", "events: a:b\nperiod: 0x10\nrotate: {every: 1h, max_files: 1_0}", `
 job.yaml:2:9: period: "0x10" is no whole number
 job.yaml:3:32: max_files: "1_0" is no whole number`},
+		{"budgets", "events: a:b\nmax_rate: 1.5M\nmax_cpu: 010\nover: event", `
+job.yaml:2:11: max_rate: "1.5M" is no number of rows a second: "1.5" is no whole number; rates look like 50000, 50k or 2M
+job.yaml:3:10: max_cpu: "010" is no part of a processor: 010 begins with 0, which some read as octal: write 10
+job.yaml:4:7: over must be one of sample, threads, events, not "event"; did you mean "events"?`},
+		{"over what", "events: a:b\nover: events", `job.yaml:2:7: over says what is left out beyond a budget, and there is none; add max_rate or max_cpu`},
 		{"bare sizes", "events: a:b\nmax_size: 1000\nrotate: {size: 5}", `
 job.yaml:2:11: max_size: the size 1000 has no unit: write 1000B, 1000K, 1000M or 1000G
 job.yaml:3:16: size: the size 5 has no unit: write 5B, 5K, 5M or 5G`},

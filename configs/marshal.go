@@ -20,6 +20,9 @@ type (
 		Outputs      []outputYAML `yaml:"outputs,omitempty"`
 		Rotate       rotateYAML   `yaml:"rotate,omitempty"`
 		MaxSize      string       `yaml:"max_size,omitempty"`
+		MaxRate      string       `yaml:"max_rate,omitempty"`
+		MaxCPU       string       `yaml:"max_cpu,omitempty"`
+		Over         string       `yaml:"over,omitempty"`
 		Duration     string       `yaml:"duration,omitempty"`
 		Delay        string       `yaml:"delay,omitempty"`
 		Ring         string       `yaml:"ring,omitempty"`
@@ -30,6 +33,10 @@ type (
 		FailOnLoss   bool         `yaml:"fail_on_loss,omitempty"`
 		Decode       bool         `yaml:"decode,omitempty"`
 		Engine       string       `yaml:"engine,omitempty"`
+		Overwrite    bool         `yaml:"overwrite,omitempty"`
+		Trigger      string       `yaml:"trigger,omitempty"`
+		Before       string       `yaml:"before,omitempty"`
+		After        string       `yaml:"after,omitempty"`
 		RetMode      string       `yaml:"ret_mode,omitempty"`
 		Unsafe       bool         `yaml:"unsafe_uretprobe,omitempty"`
 		Stacks       *stacksYAML  `yaml:"stacks,omitempty"`
@@ -99,9 +106,11 @@ func jobOf(c *Capture) jobYAML {
 		Target: targetYAML{All: c.Target.All, PIDs: c.Target.PIDs, TIDs: c.Target.TIDs, User: c.Target.User, Comm: c.Target.Comm, Cgroup: c.Target.Cgroup, Tree: c.Target.Tree, CPUs: c.Target.CPUs, Command: c.Target.Command},
 		Rotate: rotateYAML{Size: formatSize(c.Rotate.Size), Every: formatDuration(c.Rotate.Every), OnSignal: c.Rotate.OnSignal, MaxFiles: c.Rotate.MaxFiles},
 
+		MaxRate: formatRate(c.MaxRate), MaxCPU: formatPercent(c.MaxCPU), Over: c.Over,
 		MaxSize: formatSize(c.MaxSize), Duration: formatDuration(c.Duration), Delay: formatDuration(c.Delay),
 		Ring: formatSize(int64(c.RingBytes)), Period: c.Period, OnFault: c.OnFault, KernelCompat: c.KernelCompat,
 		TraceSelf: c.TraceSelf, FailOnLoss: c.FailOnLoss, Decode: c.Decode, Types: c.Types,
+		Overwrite: c.Overwrite, Trigger: c.Trigger, Before: formatDuration(c.Before), After: formatDuration(c.After),
 		Engine: c.Engine, RetMode: c.RetMode, Unsafe: c.UnsafeUretprobe, CgroupIDs: c.CgroupIDs,
 	}
 	if c.Target.NoInherit {

@@ -3,6 +3,8 @@
 package perfev
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/perfpipe/perfpipe"
@@ -31,4 +33,10 @@ func clock(id int32) int64 {
 	// clock_gettime fails only for clocks that do not exist.
 	_ = unix.ClockGettime(id, &ts)
 	return ts.Nano()
+}
+
+// ProcessTime returns how long the calling process has run on processors, all its
+// threads together, user and kernel, and CLOCK_MONOTONIC at that moment.
+func ProcessTime() (cpu, now time.Duration) {
+	return time.Duration(clock(unix.CLOCK_PROCESS_CPUTIME_ID)), time.Duration(clock(unix.CLOCK_MONOTONIC))
 }

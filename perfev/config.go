@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"runtime"
+	"time"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/perfev/bpf"
@@ -33,6 +34,12 @@ type Config struct {
 	Entries []Entry
 	// Engine is what makes the records.
 	Engine Engine
+	// Overwrite makes a flight recorder of the source: the rings hold the latest that
+	// came, and Read hands it out when [Source.Dump] was asked for and at the end.
+	Overwrite bool
+	// Before is how far back from what asked for it a dump goes, 0 takes all that the
+	// rings hold. After is how much later than what asks for them dumps are made at most.
+	Before, After time.Duration
 }
 
 // CallChain says which call chains are taken; the zero value takes none.
@@ -88,6 +95,9 @@ func (c *Config) check() error {
 	if err := c.CallChain.check(); err != nil {
 		return err
 	}
+	if c.Overwrite && c.Period > 1 {
+		return errors.New("overwrite the rings: what was overwritten could not be counted where every so many-th event is recorded")
+	}
 	for _, e := range c.Entries {
 		if e.Of < 0 || e.Of >= len(c.Events) {
 			return fmt.Errorf("count entries of %s: its return is event %d of %d", e.Schema.Event(), e.Of, len(c.Events))
@@ -119,6 +129,9 @@ type Event struct {
 	// KernelFilter says that nobody but the kernel may decide the filter: it means what
 	// the kernel makes of it, or reads what only the kernel can.
 	KernelFilter bool
+	// ReadsContext says that the filter reads common_flags or common_preempt_count, which
+	// the records of programs have as 0.
+	ReadsContext bool
 }
 
 // Target is whose events are taken: those of PIDs and TIDs, those of Cgroups, or of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 )
 
 // Engine says what makes the records of events.
@@ -129,6 +130,8 @@ func (c *Config) sampled() error {
 func (c *Config) noProgram(event int) error {
 	t, ev := c.Target, &c.Events[event]
 	switch {
+	case c.Overwrite:
+		return errors.New("a BPF ring cannot overwrite what was not read")
 	case runtime.GOARCH != "amd64":
 		return fmt.Errorf("programs are made for x86-64, this is %s", runtime.GOARCH)
 	case ev.KernelFilter:
@@ -142,7 +145,7 @@ func (c *Config) noProgram(event int) error {
 		return err
 	}
 	if ev.Program == nil {
-		return errors.New("there is no program for it")
+		return c.noTracepoint(ev)
 	}
 	if len(t.Cgroups) > 0 {
 		return errors.New("a cgroup is recorded, and a program sees whole processes")
@@ -160,6 +163,18 @@ func (c *Config) noTrace(event int) error {
 	}
 	if slices.ContainsFunc(c.Entries, func(e Entry) bool { return e.Of == event }) {
 		return errors.New("its returns are counted by perf, which the kernel refuses beside ftrace")
+	}
+	if !c.Target.perTask() {
+		return nil
+	}
+	ev := &c.Events[event]
+	switch system := ev.Schema.System; {
+	case strings.HasPrefix(ev.Schema.Event(), "sched:sched_stat_"):
+		return errors.New("ftrace leaves it out where another than the thread that it is about makes it")
+	case c.Engine == EngineAuto && !c.Target.NoInherit && !ev.User && system != "syscalls" && system != "raw_syscalls":
+		// The kernel takes a thread off its list at sched_process_exit, and goes by the
+		// list whenever the thread is switched to.
+		return errors.New("ftrace leaves out some of what a thread does on its way out")
 	}
 	return nil
 }

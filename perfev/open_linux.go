@@ -111,14 +111,18 @@ func (s *Source) open() error {
 		s.wake = -1
 		return os.NewSyscallError("eventfd", err)
 	}
+	s.watchCPUs(cpus)
 	s.poll = append(s.poll, unix.PollFd{Fd: int32(s.wake), Events: unix.POLLIN})
-	s.tasks = tasks.New(tasks.Options{Exe: tasks.ExeOf, Space: tasks.SpaceOf, Inside: tasks.InsideOf, Alive: tasks.AliveIn, Done: func(t perfpipe.Task) {
+	if s.cfg.Overwrite {
+		s.flight = newFlight(len(cpus), len(s.cfg.Events))
+	}
+	s.tasks = tasks.New(tasks.Options{Exe: s.exeOf, Space: s.spaceOf, Inside: tasks.InsideOf, Alive: tasks.AliveIn, Done: func(t perfpipe.Task) {
 		if s.visit != nil {
 			s.visit.Task(t)
 		}
 	}})
 	for _, cpu := range cpus {
-		s.cpus = append(s.cpus, cpuRings{cpu: cpu, mapFD: -1})
+		s.cpus = append(s.cpus, cpuRings{cpu: cpu, mapFD: -1, flightFD: -1})
 		if err := s.openRings(&s.cpus[len(s.cpus)-1], size); err != nil {
 			return err
 		}
@@ -127,7 +131,13 @@ func (s *Source) open() error {
 		return err
 	}
 	for i := range s.cpus {
-		s.rings = append(s.rings, s.cpus[i].data, s.cpus[i].side)
+		if s.flight == nil {
+			s.rings = append(s.rings, s.cpus[i].data)
+		}
+		s.rings = append(s.rings, s.cpus[i].side)
+	}
+	if s.rings, s.poll, err = s.trace.readers(s.rings, s.poll); err != nil {
+		return err
 	}
 	s.programRings = s.programs.readers(s.poll)
 	s.rings = append(s.rings, s.programRings...)
@@ -137,15 +147,7 @@ func (s *Source) open() error {
 // openRings opens the two events that own the rings of a processor: one that
 // never fires, whose ring the tracepoints write to, and one that tells of tasks.
 func (s *Source) openRings(c *cpuRings, size int) error {
-	dummy := perf.Attr{
-		Type:         perf.SoftwareEvent,
-		Config:       unix.PERF_COUNT_SW_DUMMY,
-		SampleFormat: perf.SampleFormat{Time: true},
-		ClockID:      unix.CLOCK_MONOTONIC,
-		Options:      perf.Options{Disabled: true, SampleIDAll: true, UseClockID: true},
-	}
-	side := dummy
-	side.Options.Comm, side.Options.CommExec, side.Options.Task = true, true, true
+	dummy, side := dummyAttr(), sideAttr()
 	dummy.SetWakeupWatermark(uint32(size / 4))
 	sideSize := sideBytes
 	if s.cfg.CallChain.User {
@@ -154,7 +156,12 @@ func (s *Source) openRings(c *cpuRings, size int) error {
 	side.SetWakeupWatermark(uint32(sideSize / 4))
 
 	var err error
-	if c.dataEv, c.dataMap, err = openRing(&dummy, c.cpu, size); err != nil {
+	if s.flight != nil {
+		err = c.openFlight(size)
+	} else {
+		c.dataEv, c.dataMap, err = openRing(&dummy, c.cpu, size)
+	}
+	if err != nil {
 		return err
 	}
 	if c.sideEv, c.sideMap, err = openRing(&side, c.cpu, sideSize); err != nil {
@@ -165,6 +172,9 @@ func (s *Source) openRings(c *cpuRings, size int) error {
 		mem *sys.Ring
 		to  **ring
 	}{{c.dataEv, c.dataMap, &c.data}, {c.sideEv, c.sideMap, &c.side}} {
+		if m.ev == nil {
+			continue // nobody waits for a ring that is overwritten
+		}
 		fd, err := m.ev.FD()
 		if err != nil {
 			return fmt.Errorf("open ring on cpu %d: %w", c.cpu, err)
@@ -178,6 +188,24 @@ func (s *Source) openRings(c *cpuRings, size int) error {
 	return nil
 }
 
+// dummyAttr is an event that never fires.
+func dummyAttr() perf.Attr {
+	return perf.Attr{
+		Type:         perf.SoftwareEvent,
+		Config:       unix.PERF_COUNT_SW_DUMMY,
+		SampleFormat: perf.SampleFormat{Time: true},
+		ClockID:      unix.CLOCK_MONOTONIC,
+		Options:      perf.Options{Disabled: true, SampleIDAll: true, UseClockID: true},
+	}
+}
+
+// sideAttr is what tells of names, forks and ends of tasks.
+func sideAttr() perf.Attr {
+	a := dummyAttr()
+	a.Options.Comm, a.Options.CommExec, a.Options.Task = true, true, true
+	return a
+}
+
 func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 	ev, err := perf.Open(a, perf.AllThreads, cpu, nil)
 	if err != nil {
@@ -188,13 +216,18 @@ func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 		return ev, nil, fmt.Errorf("open ring on cpu %d: %w", cpu, err)
 	}
 	m, err := sys.MapRing(fd, size)
+	return ev, m, mapError(err, cpu, size)
+}
+
+// mapError says what a failed mapping of a ring of size bytes means, nil for nil.
+func mapError(err error, cpu, size int) error {
 	if errors.Is(err, unix.EPERM) {
 		err = fmt.Errorf("%w: rings of %d KiB a processor go over what may be locked in memory; take a smaller one with -m, raise /proc/sys/kernel/perf_event_mlock_kb, or run with CAP_IPC_LOCK", err, size>>10)
 	}
 	if err != nil {
-		return ev, nil, fmt.Errorf("map ring on cpu %d: %w", cpu, err)
+		return fmt.Errorf("map ring on cpu %d: %w", cpu, err)
 	}
-	return ev, m, nil
+	return nil
 }
 
 // openEvents opens every tracepoint on every processor, for every target, all
@@ -209,7 +242,15 @@ func openRing(a *perf.Attr, cpu, size int) (*perf.Event, *sys.Ring, error) {
 // is told by its FORK record and opened then: see openLate.
 func (s *Source) openEvents() error {
 	o := &opening{s: s, slots: s.slots(), times: make(map[int][]int64)}
+	if len(o.slots) == 0 {
+		return nil // ftrace has them all
+	}
 	perTask := s.cfg.Target.perTask()
+	if len(o.slots) == 0 {
+		// Whether there are such threads is to be said all the same.
+		_, err := s.targetCount()
+		return err
+	}
 	late := perTask && !s.cfg.Target.NoInherit
 	if perTask {
 		taken := make(map[uint64]bool)
@@ -287,6 +328,9 @@ func (s *Source) slots() []slot {
 	}
 	count := unix.PerfEventAttr{Type: attr.Type, Size: attr.Size, Bits: unix.PerfBitDisabled}
 	s.cfg.sampleMore(&attr)
+	if s.flight != nil {
+		attr.Bits |= unix.PerfBitWriteBackward
+	}
 	for _, a := range []*unix.PerfEventAttr{&attr, &count} {
 		if t.perTask() && !t.NoInherit {
 			a.Bits |= unix.PerfBitInherit
@@ -297,7 +341,7 @@ func (s *Source) slots() []slot {
 	}
 	var list []slot
 	for ei := range s.cfg.Events {
-		if s.choice[ei].Engine == EngineFtrace {
+		if s.choice[ei].Engine == EngineFtrace || s.programs.traces(ei) {
 			continue
 		}
 		if s.programs.has(ei) {
@@ -403,9 +447,11 @@ func (s *Source) keep(sl *slot, fd int, err error) error {
 		return openError("event "+ev.Schema.Event(), c.cpu, s.explain(err))
 	}
 	c.events = append(c.events, tracepoint{fd: fd, event: sl.event})
-	ring, err := c.dataEv.FD()
-	if err != nil {
-		return err
+	ring := c.flightFD
+	if s.flight == nil {
+		if ring, err = c.dataEv.FD(); err != nil {
+			return err
+		}
 	}
 	if err := sys.SetOutput(fd, ring); err != nil {
 		return fmt.Errorf("open event %s on cpu %d: %w", ev.Schema.Event(), c.cpu, err)

@@ -53,6 +53,8 @@ type programs struct {
 	idle []unix.PollFd
 	// quiet counts looks that found nothing.
 	quiet int
+	// points are those on tracepoints of the kernel.
+	points *tracepoints
 	// lost are the counts as they were last reported, by program and processor.
 	lost     []uint64
 	lostFrom int64
@@ -75,7 +77,12 @@ func (s *Source) openPrograms(cpus []int, size int) error {
 		return nil
 	}
 	failed := g.prepare(cpus, size, len(chosen))
+	var points []int
 	for _, i := range chosen {
+		if failed == nil && s.cfg.Events[i].Program == nil {
+			points = append(points, i)
+			continue
+		}
 		err := failed
 		if err == nil {
 			err = s.addProgram(i)
@@ -87,7 +94,7 @@ func (s *Source) openPrograms(cpus []int, size int) error {
 			return err
 		}
 	}
-	return nil
+	return s.openTracepoints(points)
 }
 
 // prepare makes the maps: the words, and a ring for each processor.
@@ -192,9 +199,14 @@ func kernelRelease() int {
 }
 
 // any reports whether programs record anything.
-func (g *programs) any() bool { return g != nil && len(g.events) > 0 }
+func (g *programs) any() bool {
+	return g != nil && (len(g.events) > 0 || g.points != nil && len(g.points.progs) > 0)
+}
 
-// has reports whether a program records the event.
+// traces reports whether a program on a tracepoint records the event.
+func (g *programs) traces(event int) bool { return g != nil && g.points != nil && g.points.has[event] }
+
+// has reports whether a program on our own event records it: on a probe.
 func (g *programs) has(event int) bool { return g != nil && g.number[event] >= 0 }
 
 // readers makes the rings as they are read, and what is polled in idle times.
@@ -214,6 +226,7 @@ func (g *programs) readers(poll []unix.PollFd) []*ring {
 // enable has the programs record.
 func (g *programs) enable() {
 	if g.any() {
+		g.points.begin()
 		g.words.Store(bpf.WordOn, 1)
 	}
 }
@@ -228,9 +241,22 @@ func (g *programs) disable(rings []*ring) {
 	for end := time.Now().Add(patience); g.running() > 0 && time.Now().Before(end); {
 		time.Sleep(100 * time.Microsecond)
 	}
+	g.settle()
 	for _, r := range rings {
 		r.pass = true
 	}
+}
+
+// settle waits for the programs on tracepoints that run. They do not sleep, and the
+// kernel returns from an update of a map of maps when none of those runs any more that
+// may have seen it before (maybe_wait_bpf_programs, kernel/bpf/syscall.c): so nothing
+// needs to be counted at every hit.
+func (g *programs) settle() {
+	if g.points == nil || len(g.points.progs) == 0 || len(g.rings) == 0 {
+		return
+	}
+	// It is there already: nothing but the waiting can come of it.
+	_ = g.index.Put(uint32(g.rings[0].cpu), g.rings[0].buf)
 }
 
 // running is how many runs of programs have not ended. Those that ended are counted
@@ -296,12 +322,13 @@ func (g *programs) countLost(s *Source, now int64) {
 			g.lost[i] = n
 		}
 	}
+	g.points.countLost(s, now)
 	g.lostFrom = now
 }
 
 // countStuck reports the runs that had not ended when the recording did.
 func (g *programs) countStuck(s *Source, now int64) {
-	if !g.any() {
+	if g == nil || len(g.events) == 0 {
 		return
 	}
 	if n := g.running(); n > 0 {
@@ -314,7 +341,7 @@ func (g *programs) Close() error {
 	if g == nil {
 		return nil
 	}
-	var errs []error
+	errs := []error{g.points.close()}
 	for _, fd := range append(g.places, g.anchors...) {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
 	}

@@ -42,6 +42,8 @@ type entry struct {
 // room in the ring. They are put in order as they are found.
 type ring struct {
 	mem ringMemory
+	// pages is where a ring of ftrace is read to, nil for the others; it has no mem.
+	pages *pageMemory
 	// idx[at:] are found and not handed out, in order of time.
 	idx []entry
 	at  int
@@ -69,11 +71,14 @@ const roundBytes = 1 << 20
 // find looks at what the kernel has written, at most limit bytes of it, and
 // reports whether there is more.
 func (r *ring) find(limit uint64) (more bool) {
-	r.end = r.mem.head()
 	if r.at > 0 {
 		n := copy(r.idx, r.idx[r.at:])
 		r.idx, r.at = r.idx[:n], 0
 	}
+	if r.pages != nil {
+		return r.findPages(limit)
+	}
+	r.end = r.mem.head()
 	stop := r.end
 	if stop-r.next > limit {
 		stop = r.next + limit
@@ -115,6 +120,9 @@ func (r *ring) insert(t int64) {
 // record returns the record at position pos. A record that goes over the end of
 // the ring is put together in scratch, which find's limit keeps to one a round.
 func (r *ring) record(pos uint64) (h header, rec []byte) {
+	if r.pages != nil {
+		return r.page(pos)
+	}
 	size := r.mem.size()
 	at := pos & (size - 1)
 	if r.mem.word != nil {
@@ -135,6 +143,10 @@ func (r *ring) release() {
 	for _, e := range r.idx[r.at:] {
 		t = min(t, e.pos)
 	}
+	if r.pages != nil {
+		r.releasePages(t)
+		return
+	}
 	if t != r.tail {
 		r.tail = t
 		r.mem.setTail(t)
@@ -143,6 +155,9 @@ func (r *ring) release() {
 
 // fill returns how full the ring is, 0 to 1, by the head that find saw.
 func (r *ring) fill() float64 {
+	if p := r.pages; p != nil {
+		return min(1, float64(p.since)/float64(p.capacity))
+	}
 	return float64(r.end-r.tail) / float64(r.mem.size())
 }
 

@@ -38,14 +38,16 @@ type Source struct {
 	schemas []*perfpipe.Schema
 	cfg     Config
 	cpus    []cpuRings
-	rings   []*ring // data and side of every cpu, then programRings
+	rings   []*ring // data and side of every cpu, then those of trace and programs
 	merger  merger
 	counts  []count  // in the order of counters, one or more each
 	choice  []Choice // by event
 	// programs record some of the events, into programRings.
 	programs     *programs
 	programRings []*ring
-	tasks        *tasks.Table
+	// trace records others, nil where it has none.
+	trace *trace
+	tasks *tasks.Table
 	// byType maps common_type to the index of the event, -1 for none of ours.
 	byType []int32
 	poll   []unix.PollFd
@@ -65,6 +67,10 @@ type Source struct {
 	unwinder *unwinder
 	// wanted are the processes of the target when it was opened, nil is all.
 	wanted map[int32]bool
+	// hotplug follows processors that go offline and come.
+	hotplug *hotplug
+	// on: the events were turned on.
+	on bool
 	// leftOut are the events that the kernel refused.
 	leftOut map[int]bool
 
@@ -84,15 +90,21 @@ type Source struct {
 	sideLost uint64
 	// exact is false where the kernel lacks PERF_FORMAT_LOST (before 6.0).
 	exact bool
+	// flight is nil where the rings are read as they fill.
+	flight *flight
 }
 
 // cpuRings is what belongs to one processor.
 type cpuRings struct {
-	data, side     *ring
+	data, side *ring
+	// flightFD owns the data ring of a flight recorder in dataEv's stead, -1 without.
+	flightFD       int
 	dataMap        *sys.Ring
 	sideMap        *sys.Ring
 	dataEv, sideEv *perf.Event
-	events         []tracepoint
+	// sideAgain is what sideEv was, since the processor was offline; nil before.
+	sideAgain *perf.Event
+	events    []tracepoint
 	// mapFD tells of mappings into the side ring, -1 without.
 	mapFD int
 	// lossSeen is set by a LOST record: the counts of events are to be read.
@@ -138,7 +150,8 @@ func (s *Source) Start() error {
 	if s.cfg.Target.EnableOnExec {
 		// What programs record is hit by nobody before.
 		s.programs.enable()
-		return nil
+		s.trace.hold()
+		return s.trace.enable()
 	}
 	return s.enable()
 }
@@ -168,7 +181,7 @@ func (s *Source) StartTasks() error {
 		return err
 	}
 	s.scanMaps()
-	return nil
+	return s.seed(s.trace)
 }
 
 // EnableLater has the next Read turn the events on. It may be called from any goroutine.
@@ -179,6 +192,7 @@ func (s *Source) EnableLater() error {
 
 // enable turns the tracepoints themselves on.
 func (s *Source) enable() error {
+	s.on = true
 	for i := range s.cpus {
 		for _, tp := range s.cpus[i].events {
 			if err := sys.Enable(tp.fd); err != nil {
@@ -187,6 +201,9 @@ func (s *Source) enable() error {
 		}
 	}
 	s.programs.enable()
+	if err := s.trace.enable(); err != nil {
+		return err
+	}
 	return s.enableCounts()
 }
 
@@ -210,6 +227,9 @@ func (s *Source) rouse() error {
 
 // RingFill returns how full the fullest ring was, 0 to 1, since the last call.
 func (s *Source) RingFill() float64 {
+	if s.flight != nil {
+		return s.flightFill()
+	}
 	f := s.fillMax
 	s.fillMax = 0
 	return f
@@ -242,10 +262,19 @@ func (s *Source) Read(wait time.Duration, v perfpipe.Visitor) error {
 	}
 	s.visit = v
 	defer func() { s.visit = nil }()
-	s.round()
+	if err := s.round(); err != nil {
+		return err
+	}
+	if s.flight != nil {
+		if again, err := s.flightRound(); again || err != nil {
+			return err
+		}
+	}
 	if s.stopped && !s.backlog {
-		s.finish()
 		s.ended = true
+		if err := s.finish(); err != nil {
+			return err
+		}
 		return io.EOF
 	}
 	return nil
@@ -253,7 +282,7 @@ func (s *Source) Read(wait time.Duration, v perfpipe.Visitor) error {
 
 // sleep waits until a ring has something, Stop was called, or wait is over.
 func (s *Source) sleep(wait time.Duration) error {
-	wait, poll := s.programs.wait(wait, s.poll)
+	wait, poll := s.programs.wait(s.trace.wait(wait), s.poll)
 	for i := range poll {
 		poll[i].Revents = 0
 	}
@@ -270,8 +299,9 @@ func (s *Source) sleep(wait time.Duration) error {
 }
 
 // round finds what is there, hands out what is complete, gives the space back.
-func (s *Source) round() {
+func (s *Source) round() error {
 	now := sys.Monotonic()
+	s.hotplug.follow(s, now)
 	bound := now - int64(slack)
 	if s.stopped {
 		bound = math.MaxInt64
@@ -284,7 +314,7 @@ func (s *Source) round() {
 		if f := r.fill(); f > s.fillMax {
 			s.fillMax = f
 		}
-		if r.fill() > 0.5 && !s.stopped {
+		if r.pressed() && !s.stopped {
 			// No time to wait for stragglers: the ring is about to overflow.
 			bound = max(bound, now)
 		}
@@ -306,8 +336,8 @@ func (s *Source) round() {
 	bound = min(bound, held)
 	for _, r := range s.rings {
 		// What was not found yet of a ring is not earlier than what was.
-		if r.next < r.end && r.pending() {
-			bound = min(bound, r.idx[len(r.idx)-1].time)
+		if t, ok := r.unread(); ok {
+			bound = min(bound, t)
 		}
 	}
 	s.merger.merge(s.rings, bound, s.one)
@@ -329,17 +359,29 @@ func (s *Source) round() {
 			}
 		}
 	}
+	return s.trace.seen(s, now)
 }
 
 // one hands out one record.
 func (s *Source) one(r *ring, e entry) {
 	h, rec := r.record(e.pos)
+	if s.flight != nil && s.flight.hold(e.time, h, rec, r.cpu) {
+		return
+	}
+	s.take(r, e, h, rec)
+}
+
+// take hands out one record, or applies what it says of a task.
+func (s *Source) take(r *ring, e entry, h header, rec []byte) {
+	s.trace.follow(h, rec)
 	switch h.kind {
-	case recordSample, recordProgram:
+	case recordSample, recordProgram, recordPage:
 		r.last = e.time
 		var more sampleView
 		var raw []byte
-		if h.kind == recordProgram {
+		if h.kind == recordPage {
+			raw = rec
+		} else if h.kind == recordProgram {
 			raw = rec[bpf.RawOffset:]
 		} else if s.lean {
 			raw = sampleRaw(rec)
@@ -356,6 +398,9 @@ func (s *Source) one(r *ring, e entry) {
 			return
 		}
 		tid := int32(binary.LittleEndian.Uint32(raw[s.pidOff:]))
+		if h.kind == recordPage && !s.trace.keeps(int(s.byType[typ]), tid, raw) {
+			return
+		}
 		pid, comm := s.tasks.Lookup(tid, r.cpu)
 		if pid == s.self && !s.cfg.KeepSelf {
 			return
@@ -461,7 +506,7 @@ func (s *Source) disable() error {
 	if s.stopped {
 		return nil
 	}
-	errs := []error{s.disableCounts()}
+	errs := []error{s.disableCounts(), s.trace.disable()}
 	for i := range s.cpus {
 		for _, tp := range s.cpus[i].events {
 			if err := sys.Disable(tp.fd); err != nil {
@@ -470,6 +515,9 @@ func (s *Source) disable() error {
 		}
 		if err := s.cpus[i].sideEv.Disable(); err != nil {
 			errs = append(errs, fmt.Errorf("disable task records on cpu %d: %w", s.cpus[i].cpu, err))
+		}
+		if ev := s.cpus[i].sideAgain; ev != nil {
+			errs = append(errs, ev.Disable())
 		}
 		if fd := s.cpus[i].mapFD; fd >= 0 {
 			errs = append(errs, sys.Disable(fd))
@@ -484,11 +532,11 @@ func (s *Source) disable() error {
 }
 
 // finish hands over the last counts and the tasks that are still alive.
-func (s *Source) finish() {
+func (s *Source) finish() error {
 	now := sys.Monotonic()
 	for i := range s.cpus {
 		c := &s.cpus[i]
-		if !s.exact {
+		if !s.exact || s.flight != nil {
 			continue
 		}
 		if !c.lossSeen {
@@ -497,10 +545,13 @@ func (s *Source) finish() {
 		}
 		s.countLost(c)
 	}
+	s.hotplug.finish(s, now)
 	s.programs.countLost(s, now)
 	s.programs.countStuck(s, now)
 	s.countReturns()
+	err := s.trace.countLost(s, now)
 	s.tasks.Close()
+	return err
 }
 
 // Close frees everything. Nothing may be read afterwards.
@@ -516,7 +567,7 @@ func (s *Source) Close() error {
 	for i := range s.cpus {
 		errs = append(errs, s.cpus[i].close())
 	}
-	errs = append(errs, s.programs.Close())
+	errs = append(errs, s.programs.Close(), s.trace.Close(), s.hotplug.close())
 	if s.wake >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(s.wake)))
 	}
@@ -536,7 +587,10 @@ func (c *cpuRings) close() error {
 			errs = append(errs, m.Unmap())
 		}
 	}
-	for _, ev := range []*perf.Event{c.dataEv, c.sideEv} {
+	if c.flightFD >= 0 {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(c.flightFD)))
+	}
+	for _, ev := range []*perf.Event{c.dataEv, c.sideEv, c.sideAgain} {
 		if ev != nil {
 			errs = append(errs, ev.Close())
 		}

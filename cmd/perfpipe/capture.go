@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 )
@@ -35,10 +36,13 @@ func closing(w io.Writer, c *configs.Capture, o captureOptions, res *collector.R
 	for _, cause := range slices.Sorted(maps.Keys(res.Faults)) {
 		fmt.Fprintf(w, "perfpipe %s: the filter faulted on %s records: %s\n", o.Command, commas(res.Faults[cause]), cause)
 	}
-	if res.Lost > 0 {
+	if res.Lost > 0 || res.Gaps > 0 {
 		for _, l := range lossLines(res) {
 			fmt.Fprintf(w, "perfpipe %s: %s\n", o.Command, l)
 		}
+	}
+	if res.OverCPU {
+		fmt.Fprintf(w, "perfpipe %s: --max-cpu %s was not held: reading and filtering alone take more; record fewer events, or let the kernel filter them ('perfpipe explain')\n", o.Command, percent(c.MaxCPU))
 	}
 	if res.Full {
 		fmt.Fprintf(w, "perfpipe %s: ended by --max-size\n", o.Command)
@@ -51,8 +55,12 @@ func closing(w io.Writer, c *configs.Capture, o captureOptions, res *collector.R
 	if res.Tables == 1 {
 		tables = "table"
 	}
-	fmt.Fprintf(w, "[ perfpipe %s: wrote %s rows in %d %s, %.1f MB to %s (%s lost) ]\n",
-		o.Command, commas(res.Rows), res.Tables, tables, float64(bytes)/1e6, strings.Join(to, ", "), commas(res.Lost))
+	kept := ""
+	if c.Overwrite {
+		kept = fmt.Sprintf(", %s overwritten", commas(res.Overwritten))
+	}
+	fmt.Fprintf(w, "[ perfpipe %s: wrote %s rows in %d %s, %.1f MB to %s (%s lost%s) ]\n",
+		o.Command, commas(res.Rows), res.Tables, tables, float64(bytes)/1e6, strings.Join(to, ", "), commas(res.Lost), kept)
 }
 
 // lossLines says for each event what was lost and why, and what helps.
@@ -66,6 +74,14 @@ func lossLines(res *collector.Result) []string {
 		}
 		for _, reason := range slices.Sorted(maps.Keys(by)) {
 			n := by[reason]
+			switch {
+			case perfpipe.Intended(reason):
+				continue
+			case reason == perfpipe.LostOffline:
+				// Nobody counted.
+				lines = append(lines, "a processor was offline; what happened until its events were on again is not known: _lost, "+reason)
+				continue
+			}
 			lines = append(lines, fmt.Sprintf("lost %s of %s: %s", commas(n), event, reason))
 			ring = ring || reason == "ring_full"
 		}

@@ -52,9 +52,14 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if err != nil {
 		return err
 	}
+	triggers, err := planTriggers(c, plan, kernelFeatures())
+	if err != nil {
+		return err
+	}
 	warnProbes(st, o.Command, plan, target.PIDs)
 	if o.Verbose || o.DryRun {
 		describe(st, plan, c)
+		describeTriggers(st.err, triggers)
 	}
 	if o.DryRun {
 		return nil
@@ -71,7 +76,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		// After the source, whose descriptors hold them.
 		defer func() { err = errors.Join(err, installed.Close()) }()
 	}
-	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period, CallChain: callChain(c.Stacks), CgroupIDs: c.CgroupIDs, Engine: engine}
+	cfg := perfev.Config{RingBytes: c.RingBytes, KeepSelf: c.TraceSelf, Period: c.Period, CallChain: callChain(c.Stacks), CgroupIDs: c.CgroupIDs, Engine: engine, Overwrite: c.Overwrite, Before: c.Before, After: c.After}
 	for i, p := range plan {
 		if p.life {
 			continue
@@ -117,6 +122,16 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
+	var rec recorder = src
+	live := []*perfev.Source{src}
+	if len(triggers) > 0 {
+		r, watched, terr := withTrigger(st, c, src, cfg, triggers)
+		if terr != nil {
+			return terr
+		}
+		defer func() { err = errors.Join(err, r.Close()) }()
+		rec, live = r, []*perfev.Source{watched, src}
+	}
 	if err := settleEngines(st, src, plan, o); err != nil {
 		return err
 	}
@@ -134,8 +149,10 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if ctx.Err() != nil {
 		return errors.Join(errInterrupted(), closeOutputs(outs))
 	}
-	if err := startSource(ctx, src, c); err != nil {
-		return errors.Join(err, closeOutputs(outs))
+	for _, l := range live {
+		if err := startSource(ctx, l, c); err != nil {
+			return errors.Join(err, closeOutputs(outs))
+		}
 	}
 	if child != nil {
 		released = true
@@ -150,9 +167,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		watch.after(c.Duration)
 	}
 
-	var source perfpipe.Source = src
+	var source perfpipe.Source = rec
 	if lives != nil {
-		if source, err = lifecycle.Wrap(src, *lives); err != nil {
+		if source, err = lifecycle.Wrap(rec, *lives); err != nil {
 			return errors.Join(err, closeOutputs(outs))
 		}
 	}
@@ -165,8 +182,11 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		},
 		Rotate:   collector.Rotate{Bytes: c.Rotate.Size, Every: c.Rotate.Every},
 		MaxBytes: c.MaxSize,
+		Budget:   budgetOf(c, perfev.ProcessTime),
 	}
-	if c.Rotate.OnSignal {
+	if c.Overwrite {
+		watch.fly(st, c, o, &run, rec)
+	} else if c.Rotate.OnSignal {
 		run.Rotate.Signal = watch.usr2
 	}
 	if sym != nil {
@@ -191,6 +211,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if n := src.StacksRetold(); n > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: the memory of call chains was full %s: rows of _stacks are there more than once, and frames may have new ids\n", o.Command, plural(n, "time"))
 	}
+	flightNotes(st.err, o, src, rec)
 	if n := src.Pending(); n > 0 && !o.Quiet {
 		fmt.Fprintf(st.err, "perfpipe %s: %s whose return is recorded had not returned when the recording ended\n", o.Command, plural(int(n), "call"))
 	}
@@ -209,7 +230,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		return err
 	case status != exitOK:
 		return &exitError{code: status}
-	case c.FailOnLoss && res.Lost > 0:
+	case c.FailOnLoss && (res.Lost > 0 || res.Gaps > 0):
 		return &exitError{code: exitLoss}
 	}
 	return nil

@@ -26,6 +26,7 @@ func describe(st streams, plan []*planned, c *configs.Capture) {
 			fmt.Fprintf(st.err, "  in the kernel: %s\n  in process: what that leaves open\n", p.push)
 		}
 	}
+	fmt.Fprint(st.err, describeBudget(c))
 	for _, o := range c.Outputs {
 		fmt.Fprintf(st.err, "output %s\n", o.Path)
 	}

@@ -40,7 +40,8 @@ func jobChecks(here schemas) configs.Check {
 			_, err := perfev.ParseCPUs(list)
 			return err
 		},
-		Output: checkOutput,
+		Output:  checkOutput,
+		Trigger: func(job *configs.Capture) error { return parseFilter(job, job.Trigger) },
 	}
 	if here == nil {
 		check.Event = checkSpec
@@ -57,6 +58,7 @@ func jobChecks(here schemas) configs.Check {
 		_, err := here.Select([]string{name}, nil)
 		return err
 	}
+	check.Trigger = func(job *configs.Capture) error { return checkTrigger(here, job) }
 	check.Filter = func(job *configs.Capture, e configs.Event) error {
 		if !known(here, job, e) {
 			return parseFilter(job, e.Filter) // the event's own fault was told
@@ -130,6 +132,30 @@ func planOne(here schemas, job *configs.Capture, e configs.Event) error {
 	}
 	_, err = makePlan(&one, here, probes, kernelFeatures())
 	return errors.Join(err, probes.close())
+}
+
+// checkTrigger returns what is wrong with the job's trigger here. Where an event is not
+// to be had now, whose own fault was told, the trigger may be for that one.
+func checkTrigger(here schemas, job *configs.Capture) error {
+	for _, e := range job.Events {
+		if !known(here, job, e) {
+			return parseFilter(job, job.Trigger)
+		}
+	}
+	probes, err := newProber(job, nil)
+	if err != nil {
+		return err
+	}
+	plan, err := makePlan(job, here, probes, kernelFeatures())
+	if err := errors.Join(err, probes.close()); err != nil {
+		return nil // told at its own place
+	}
+	_, err = planTriggers(job, plan, kernelFeatures())
+	var fe *filters.Error
+	if errors.As(err, &fe) {
+		return &filterFault{text: err.Error(), pos: fe.Pos}
+	}
+	return err
 }
 
 // parseFilter returns what is wrong with a filter whatever event it is for.

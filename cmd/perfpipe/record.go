@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/uprobe"
 )
@@ -40,6 +41,7 @@ const recordExample = `  perfpipe record -e irq:irq_handler_entry --filter 'irq=
   perfpipe record -e 'uretprobe:bash:readline(ret:string)' --duration 1m -o lines.parquet
   perfpipe record -x libc.so.6 -e 'malloc(arg0:u64)' --filter 'arg0 > 4096' -g -o heap -- ls
   perfpipe record -e lifecycle -e 'sched:*' -p 4711 --tree -o life
+  perfpipe record -e 'sched:*' --overwrite --trigger 'prev_comm == "backup"' --before 2s --after 1s -o moments
   perfpipe record -e 'block:*' -a --switch-output=1h --switch-max-files 24 -o /var/lib/perfpipe/block`
 
 // recordOptions are the flags of record that are no part of a capture.
@@ -87,10 +89,16 @@ func checkChoices(c *configs.Capture) error {
 	if c.Period < 0 {
 		return fmt.Errorf("--count %d: the distance of events is not negative", c.Period)
 	}
+	if _, err := collector.ParseOver(c.Over); err != nil {
+		return fmt.Errorf("--over %w", err)
+	}
+	if c.Over != "" && c.MaxRate == 0 && c.MaxCPU == 0 {
+		return fmt.Errorf("--over %s says what is left out beyond a budget, and there is none: add --max-rate or --max-cpu", c.Over)
+	}
 	if c.Duration < 0 || c.Delay < 0 {
 		return errors.New("--duration and --delay must not be negative")
 	}
-	return nil
+	return c.CheckFlight()
 }
 
 // recordFlags decodes perf record's flags into a capture.
@@ -133,11 +141,18 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.StringVar(&c.RetMode, "ret-mode", "auto", "how returns are found: `MODE` auto, sites (the return instructions) or trampoline (uretprobe)")
 	fl.BoolVar(&c.UnsafeUretprobe, "unsafe-uretprobe", false, "allow --ret-mode trampoline on Go programs, which may kill them")
 	fl.StringVar(&c.Engine, "engine", "auto", "what makes the records: `ENGINE` auto, perf (samples), ftrace (its ring) or bpf (programs)")
+	fl.BoolVar(&c.Overwrite, "overwrite", false, "flight recorder: rings keep the latest, written at SIGUSR2, at the trigger and at the end")
+	fl.StringVar(&c.Trigger, "trigger", "", "with --overwrite: a record that this filter `EXPR` lets through has the rings written")
+	fl.DurationVar(&c.Before, "before", 0, "with --overwrite: how far back what is written goes, such as 2s (default all)")
+	fl.DurationVar(&c.After, "after", 0, "how far it goes on behind a trigger, such as 1s")
 	f.addShared(fl)
 	fl.VarP(setter{"PAGES|SIZE", f.ring}, "mmap-pages", "m", "ring of each processor: pages, or bytes with B, K, M or G")
 	fl.DurationVar(&c.Duration, "duration", 0, "end after this time, such as 10s")
 	fl.IntVarP(&f.delayMS, "delay", "D", 0, "wait so many milliseconds before events are on")
 	fl.Var(setter{"SIZE", f.size(&c.MaxSize)}, "max-size", "end when so much was written")
+	fl.Var(setter{"ROWS/s", f.rate}, "max-rate", "at most so many rows a second, such as 50k; what is over it is counted as lost")
+	fl.Var(setter{"PERCENT", f.percent}, "max-cpu", "take at most so much of one processor, such as 20: fewer rows, the rest counted as lost")
+	fl.StringVar(&c.Over, "over", "", "what is left out beyond these: `WORD` sample (slices of a thread's time, the default), threads, or events (the noisiest first)")
 	fl.Var(setter{"signal|SIZE|TIME", f.rotate}, "switch-output", "finish the files and begin new ones: at SIGUSR2, by size, or by time")
 	fl.Lookup("switch-output").NoOptDefVal = "signal"
 	fl.IntVar(&c.Rotate.MaxFiles, "switch-max-files", 0, "keep the newest so many files of each table")
@@ -320,6 +335,16 @@ func (f *recordFlags) size(to *int64) func(string) error {
 		*to, err = configs.ParseSize(v)
 		return err
 	}
+}
+
+func (f *recordFlags) rate(v string) (err error) {
+	f.c.MaxRate, err = configs.ParseRate(strings.TrimSuffix(v, "/s"))
+	return err
+}
+
+func (f *recordFlags) percent(v string) (err error) {
+	f.c.MaxCPU, err = configs.ParsePercent(v)
+	return err
 }
 
 func (f *recordFlags) rotate(v string) error {

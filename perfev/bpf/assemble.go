@@ -157,10 +157,7 @@ type builder struct {
 	// texts is the number of strings, memory is whether any memory is read.
 	texts  int
 	memory bool
-	out    asm.Instructions
-	// symbol is the label of the next instruction.
-	symbol string
-	labels int
+	code
 }
 
 // pass is one attempt to make the record.
@@ -214,30 +211,6 @@ func (b *builder) inside(off, n int) bool { return off >= 0 && off <= b.p.Size-n
 
 // textAt is where the room of a string begins.
 func (b *builder) textAt(nth, room int) int { return (b.p.Size+7)&^7 + nth*room }
-
-func (b *builder) add(list ...asm.Instruction) {
-	for _, in := range list {
-		if b.symbol != "" {
-			in = in.WithSymbol(b.symbol)
-			b.symbol = ""
-		}
-		b.out = append(b.out, in)
-	}
-}
-
-// mark puts a label on what comes next.
-func (b *builder) mark(label string) {
-	if b.symbol != "" {
-		b.add(asm.Mov.Reg(context, context))
-	}
-	b.symbol = label
-}
-
-// label makes a name that no other has.
-func (b *builder) label(kind string) string {
-	b.labels++
-	return fmt.Sprintf("%s%d", kind, b.labels)
-}
 
 // count adds 1 to one of the program's counters.
 func (b *builder) count(word int16) {

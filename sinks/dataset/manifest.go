@@ -35,6 +35,8 @@ type Manifest struct {
 	// Removed is what rotation took away again.
 	Removed Removed `json:"removed"`
 	Lost    Lost    `json:"lost"`
+	// Overwritten is what a flight recorder did not keep, nil of other runs and of none.
+	Overwritten *Lost `json:"overwritten,omitempty"`
 	// Complete is false where the run could not account for everything.
 	Complete bool `json:"complete"`
 }
@@ -174,16 +176,30 @@ func (d *Dataset) manifest(s perfpipe.Summary, complete bool) Manifest {
 	}
 	sort.SliceStable(m.Files, func(i, j int) bool { return m.Files[i].Path < m.Files[j].Path })
 	m.Totals.Files, m.Totals.Escaped = len(m.Files), s.Escaped
+	if s.Overwritten > 0 {
+		m.Overwritten = &Lost{Total: s.Overwritten}
+	}
 	for ev, by := range s.LostBy {
 		for reason, n := range by {
-			m.Lost.By = append(m.Lost.By, LostBy{ev, reason, n})
+			to := &m.Lost
+			if perfpipe.Intended(reason) && m.Overwritten != nil {
+				to = m.Overwritten
+			}
+			to.By = append(to.By, LostBy{ev, reason, n})
 		}
 	}
-	sort.Slice(m.Lost.By, func(i, j int) bool {
-		a, b := m.Lost.By[i], m.Lost.By[j]
+	m.Lost.sort()
+	if m.Overwritten != nil {
+		m.Overwritten.sort()
+	}
+	return m
+}
+
+func (l *Lost) sort() {
+	sort.Slice(l.By, func(i, j int) bool {
+		a, b := l.By[i], l.By[j]
 		return a.Event < b.Event || a.Event == b.Event && a.Reason < b.Reason
 	})
-	return m
 }
 
 // writeManifest writes manifest.json as durably as the parts.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,46 @@ func Enable(fd int) error {
 // Disable is Enable's opposite.
 func Disable(fd int) error {
 	return os.NewSyscallError("ioctl PERF_EVENT_IOC_DISABLE", unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_DISABLE, 0))
+}
+
+// Pause has the ring of the event fd take nothing until Resume; what comes meanwhile
+// is counted as lost by its event (PERF_EVENT_IOC_PAUSE_OUTPUT).
+func Pause(fd int) error {
+	return os.NewSyscallError("ioctl PERF_EVENT_IOC_PAUSE_OUTPUT", unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_PAUSE_OUTPUT, 1))
+}
+
+// Resume is Pause's opposite.
+func Resume(fd int) error {
+	return os.NewSyscallError("ioctl PERF_EVENT_IOC_PAUSE_OUTPUT", unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_PAUSE_OUTPUT, 0))
+}
+
+// Grace returns once every record is whole whose writing had begun on any processor:
+// writers are within a read-side section of RCU, and MEMBARRIER_CMD_GLOBAL is
+// synchronize_rcu (kernel/sched/membarrier.c). It takes some ten milliseconds. Kernels
+// with processors that never tick (nohz_full) refuse it: there it sleeps as long.
+func Grace() {
+	const global = 1 // MEMBARRIER_CMD_GLOBAL, include/uapi/linux/membarrier.h
+	if _, _, e := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0); e != 0 {
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// ReadCounts reads what [ReadLost] does, with the count itself: how often the event
+// came, those included whose records found no room.
+func ReadCounts(fd int) (count, lost uint64, err error) {
+	var b [16]byte
+	n, err := unix.Read(fd, b[:])
+	if err != nil {
+		return 0, 0, os.NewSyscallError("read", err)
+	}
+	// A kernel without PERF_FORMAT_LOST tells the count alone.
+	switch n {
+	case 8:
+		return binary.NativeEndian.Uint64(b[:]), 0, nil
+	case 16:
+		return binary.NativeEndian.Uint64(b[:]), binary.NativeEndian.Uint64(b[8:]), nil
+	}
+	return 0, 0, fmt.Errorf("read counts of perf event: got %d bytes, want 16", n)
 }
 
 // ReadLost reads the count of an event that was opened with read_format

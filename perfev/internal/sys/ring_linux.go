@@ -26,11 +26,22 @@ type Ring struct {
 // MapRing maps the ring of the perf event fd with a data area of size bytes, a
 // power of two of pages. The mapping lives until Unmap, also after fd is closed.
 func MapRing(fd, size int) (*Ring, error) {
+	return mapRing(fd, size, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+// MapFlight maps the ring of an event with write_backward for reading alone, by which
+// the kernel knows that it may overwrite what was not read (rb->overwrite). SetTail
+// must not be called on it.
+func MapFlight(fd, size int) (*Ring, error) {
+	return mapRing(fd, size, unix.PROT_READ)
+}
+
+func mapRing(fd, size, prot int) (*Ring, error) {
 	page := os.Getpagesize()
 	if size < page || size&(size-1) != 0 {
 		return nil, fmt.Errorf("map perf ring: size %d is not a power of two of pages", size)
 	}
-	mem, err := unix.Mmap(fd, 0, page+size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	mem, err := unix.Mmap(fd, 0, page+size, prot, unix.MAP_SHARED)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}

@@ -9,11 +9,14 @@ import (
 
 // Lost returns the metadata that a file of t gets at its end: "lost", the events
 // that are missing from it, and "lost.unattributed", those of which nobody knows
-// whether they are. Files that end before the run (rotation) have neither.
+// whether they are. Files that end before the run (rotation) have neither. What a
+// flight recorder overwrote is in none of them: see [perfpipe.Intended].
 func Lost(t *perfpipe.Table, s perfpipe.Summary) map[string]string {
 	sum := func(ev string) (n uint64) {
-		for _, c := range s.LostBy[ev] {
-			n += c
+		for reason, c := range s.LostBy[ev] {
+			if !perfpipe.Intended(reason) {
+				n += c
+			}
 		}
 		return n
 	}

@@ -1,0 +1,294 @@
+package perfev
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/perfev/bpf"
+	"github.com/perfpipe/perfpipe/perfev/internal/sys"
+)
+
+// missEvery bounds how often the kernel is asked what programs missed: a system call each.
+const missEvery = time.Second
+
+// genericRelease is the first kernel that counts what programs of the tracepoint type
+// did not see (Linux 6.7).
+const genericRelease = 6<<8 | 7
+
+// tracepoints are the events of the kernel that programs record, on tracepoints of
+// which nothing is taken from others.
+type tracepoints struct {
+	maps bpf.TraceMaps
+	// lost has the counters, words maps them: by slot and processor.
+	lost  *ebpf.Map
+	words *sys.Words
+	// events are the events by slot, told what was reported of each counter.
+	events []int
+	told   []uint64
+	has    map[int]bool
+	progs  []tracepointProgram
+	scope  processScope
+	// missesRead is when misses were asked for last.
+	missesRead int64
+}
+
+// tracepointProgram is one program on one tracepoint.
+type tracepointProgram struct {
+	prog *ebpf.Program
+	// at is what holds it to its tracepoint.
+	at io.Closer
+	// event is the event that it records, -1 for several.
+	event int
+	// misses are the runs that the kernel skipped, as they were last reported.
+	misses uint64
+}
+
+// openTracepoints loads the programs of the events in list. What cannot be loaded goes
+// to the next engine.
+func (s *Source) openTracepoints(list []int) error {
+	t := &tracepoints{has: make(map[int]bool)}
+	s.programs.points = t
+	if len(list) == 0 {
+		return nil
+	}
+	k, failed := s.prepareTracepoints(list)
+	calls := callGroups{}
+	for _, i := range list {
+		err := failed
+		if err == nil && calls.add(t, i, s.schemas[i]) {
+			continue
+		}
+		if err == nil {
+			err = s.addTracepoint(i, k)
+		}
+		if err == nil {
+			continue
+		}
+		if err := s.refuse(i, err); err != nil {
+			return err
+		}
+	}
+	for _, exit := range [...]bool{false, true} {
+		events := calls.events(exit)
+		if len(events) == 0 {
+			continue
+		}
+		err := s.addCalls(&calls, exit)
+		if err == nil {
+			continue
+		}
+		for _, i := range events {
+			if err := s.refuse(i, err); err != nil {
+				return err
+			}
+		}
+	}
+	if failed != nil {
+		return nil
+	}
+	return s.seedScope()
+}
+
+// prepareTracepoints makes what all programs on tracepoints share.
+func (s *Source) prepareTracepoints(list []int) (k *bpf.Kernel, err error) {
+	g, t := s.programs, s.programs.points
+	if k, err = bpf.LoadKernel(); err != nil {
+		return nil, err
+	}
+	task, err := bpf.ReadTask(k)
+	if err != nil {
+		return nil, err
+	}
+	slots := bpf.LostSlots(len(list))
+	bytes := bpf.LostSize(slots, g.cpus)
+	if t.lost, err = makeMap(&ebpf.MapSpec{Name: "pp_lost", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(bytes), MaxEntries: 1, Flags: unix.BPF_F_MMAPABLE}); err != nil {
+		return nil, fmt.Errorf("make the counters of programs: %w", err)
+	}
+	if t.words, err = sys.MapWords(t.lost.FD(), bytes); err != nil {
+		return nil, fmt.Errorf("map the counters of programs: %w", err)
+	}
+	t.told = make([]uint64, slots*g.cpus)
+	t.maps = bpf.TraceMaps{
+		Rings: g.index.FD(), Words: g.shared.FD(), CPUs: g.cpus, Lost: t.lost.FD(), Slots: slots, Task: task,
+		Scope: bpf.Scope{PIDs: -1},
+	}
+	if !s.cfg.KeepSelf {
+		t.maps.Scope.Self = int(s.self)
+	}
+	return k, s.prepareScope(task)
+}
+
+// slot gives an event a counter.
+func (t *tracepoints) slot(event int) int {
+	t.events = append(t.events, event)
+	return len(t.events) - 1
+}
+
+// addTracepoint loads the program of an event: one that knows the arguments of its
+// tracepoint, or where programs were asked for, one that copies the record.
+func (s *Source) addTracepoint(event int, k *bpf.Kernel) error {
+	t, sc := s.programs.points, s.schemas[event]
+	trace, err := bpf.MapTrace(sc, k, kernelRelease())
+	if err != nil && s.cfg.Engine != EngineBPF {
+		return err
+	}
+	m := t.maps
+	m.Slot = t.slot(event)
+	if err != nil {
+		return s.addGeneric(event, m, err)
+	}
+	code, err := bpf.AssembleTrace(trace, m)
+	if err != nil {
+		return err
+	}
+	p, err := loadTracing(trace.Tracepoint, code)
+	if err != nil {
+		return err
+	}
+	p.event = event
+	t.progs = append(t.progs, p)
+	t.has[event] = true
+	return nil
+}
+
+// loadTracing loads a program and attaches it to a tracepoint of the kernel.
+func loadTracing(tracepoint string, code asm.Instructions) (p tracepointProgram, err error) {
+	p.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "perfpipe", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: tracepoint, Instructions: code, License: "GPL",
+	})
+	if err != nil {
+		return p, loadError(err)
+	}
+	if p.at, err = link.AttachTracing(link.TracingOptions{Program: p.prog, AttachType: ebpf.AttachTraceRawTp}); err != nil {
+		return p, errors.Join(fmt.Errorf("attach program: %w", err), p.prog.Close())
+	}
+	return p, nil
+}
+
+// loadError says what a program that was not loaded means.
+func loadError(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("load program: %w: run as root, or give the binary CAP_BPF and CAP_PERFMON", err)
+	case errors.Is(err, ebpf.ErrNotSupported):
+		return fmt.Errorf("load program: %w: this kernel is too old or was built without it", err)
+	}
+	return fmt.Errorf("load program: %w", err)
+}
+
+// addGeneric loads the program that copies the record of any tracepoint; unmapped is why
+// there is no better one.
+func (s *Source) addGeneric(event int, m bpf.TraceMaps, unmapped error) error {
+	if kernelRelease() < genericRelease {
+		return fmt.Errorf("%w; one that copies its record would not count what it does not see on this kernel (Linux 6.7)", unmapped)
+	}
+	t, sc := s.programs.points, s.schemas[event]
+	g := &bpf.Generic{Type: sc.ID, PID: int(s.pidOff), Size: sc.Size}
+	for i := range sc.Fields {
+		if f := &sc.Fields[i]; f.Loc != perfpipe.LocStatic {
+			g.Located = append(g.Located, bpf.Located{Offset: f.Offset, Rel: f.Loc == perfpipe.LocRel})
+		}
+	}
+	code, err := bpf.AssembleGeneric(g, m)
+	if err != nil {
+		return err
+	}
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "perfpipe", Type: ebpf.TracePoint, Instructions: code, License: "GPL"})
+	if err != nil {
+		return loadError(err)
+	}
+	attr := placing(sc.ID)
+	fd, err := unix.PerfEventOpen(&attr, os.Getpid(), -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	if err != nil {
+		return errors.Join(os.NewSyscallError("perf_event_open", err), prog.Close())
+	}
+	at := descriptor(fd)
+	if err := sys.SetBPF(fd, prog.FD()); err != nil {
+		return errors.Join(fmt.Errorf("attach program: %w", err), at.Close(), prog.Close())
+	}
+	t.progs = append(t.progs, tracepointProgram{prog: prog, at: at, event: event})
+	t.has[event] = true
+	return nil
+}
+
+// descriptor is one to be closed.
+type descriptor int
+
+// Close closes it.
+func (d descriptor) Close() error { return os.NewSyscallError("close", unix.Close(int(d))) }
+
+// begin notes what was missed before records are wanted.
+func (t *tracepoints) begin() {
+	if t == nil {
+		return
+	}
+	for i := range t.progs {
+		p := &t.progs[i]
+		if st, err := p.prog.Stats(); err == nil {
+			p.misses = st.RecursionMisses
+		}
+	}
+}
+
+// countLost reports what found no room since the last time, and what was missed.
+func (t *tracepoints) countLost(s *Source, now int64) {
+	if t == nil {
+		return
+	}
+	g := s.programs
+	for slot, event := range t.events {
+		for cpu := range g.cpus {
+			i := cpu*t.maps.Slots + slot
+			n := t.words.Load(bpf.LostAt(slot, cpu, t.maps.Slots))
+			if n == t.told[i] {
+				continue
+			}
+			s.visit.Lost(perfpipe.Loss{Event: s.schemas[event].Event(), CPU: int32(cpu), From: g.lostFrom, To: now, Count: n - t.told[i], Reason: perfpipe.LostRing})
+			t.told[i] = n
+		}
+	}
+	if !s.stopped && now-t.missesRead < int64(missEvery) {
+		return
+	}
+	for i := range t.progs {
+		p := &t.progs[i]
+		st, err := p.prog.Stats()
+		if err != nil || st.RecursionMisses <= p.misses {
+			continue
+		}
+		l := perfpipe.Loss{CPU: -1, From: t.missesRead, To: now, Count: st.RecursionMisses - p.misses, Reason: perfpipe.LostRecursion}
+		if p.event >= 0 {
+			l.Event = s.schemas[p.event].Event()
+		}
+		p.misses = st.RecursionMisses
+		s.visit.Lost(l)
+	}
+	t.missesRead = now
+}
+
+// close takes the programs from their tracepoints and frees everything.
+func (t *tracepoints) close() error {
+	if t == nil {
+		return nil
+	}
+	var errs []error
+	for _, p := range slices.Concat(t.progs, t.scope.progs) {
+		errs = append(errs, p.at.Close(), p.prog.Close())
+	}
+	if t.words != nil {
+		errs = append(errs, t.words.Unmap())
+	}
+	// Close of a map that was not made does nothing.
+	errs = append(errs, t.lost.Close(), t.scope.close())
+	return errors.Join(errs...)
+}
