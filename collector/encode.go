@@ -32,6 +32,8 @@ const (
 	opCut
 	// opNever: null.
 	opNever
+	// opEmit: what a filter made of the record; off is the number of its column.
+	opEmit
 )
 
 // op makes one column's value of one field.
@@ -68,6 +70,8 @@ type encoder struct {
 	probed []*perfpipe.Field
 	// cut is whether a text of the row being made was cut.
 	cut bool
+	// emits is where columns that filters add get their values.
+	emits *emission
 	// escaped counts the strings that had to be escaped.
 	escaped uint64
 }
@@ -141,6 +145,10 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 	for i := range e.ops {
 		p := &e.ops[i]
 		c := &cols[p.col]
+		if p.kind == opEmit {
+			e.emit(p, c, b.Rows)
+			continue
+		}
 		if c.Valid != nil {
 			if p.field != nil && p.field.Probed != nil {
 				if !e.probe(p, c, b.Rows, r.Raw) {

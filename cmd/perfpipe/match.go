@@ -21,6 +21,7 @@ type matchOptions struct {
 	visited bool
 	compat  bool
 	onFault string
+	budget  int
 	verdict bool // --on-fault was given: faults carry the verdict
 }
 
@@ -54,6 +55,7 @@ Exit status: 0 all lines were decided, 1 a line is no record, 2 usage or a bad f
 	o.shape.addFlags(c)
 	f.BoolVar(&o.visited, "visited", false, "name the fields that were evaluated, in order")
 	f.BoolVar(&o.compat, "kernel-compat", false, "follow the kernel's filter engine to the letter")
+	f.IntVar(&o.budget, "filter-budget", filters.DefaultBudget, "predicates, calls and rounds of loops that a program may use on a record: `N`")
 	f.StringVar(&o.onFault, "on-fault", "drop", "the verdict on a record whose filter faults, drop or `pass`; faults then name it")
 	return c
 }
@@ -93,7 +95,10 @@ func runMatch(st streams, filter string, o *matchOptions) error {
 		return usageError(fmt.Errorf("match: --event selects %d events, want one", len(shapes)))
 	}
 	s := shapes[0]
-	p, err := filters.Compile(filter, s, withFunctions(filters.Options{KernelCompat: o.compat, OnFault: verdict}, filter))
+	if filter, err = filterText(filter); err != nil {
+		return usageError(err)
+	}
+	p, err := filters.Compile(filter, s, withFunctions(filters.Options{KernelCompat: o.compat, OnFault: verdict, Budget: o.budget}, filter))
 	if err != nil {
 		return usageError(err)
 	}
