@@ -242,9 +242,6 @@ func mapError(err error, cpu, size int) error {
 // is told by its FORK record and opened then: see openLate.
 func (s *Source) openEvents() error {
 	o := &opening{s: s, slots: s.slots(), times: make(map[int][]int64)}
-	if len(o.slots) == 0 {
-		return nil // ftrace has them all
-	}
 	perTask := s.cfg.Target.perTask()
 	if len(o.slots) == 0 {
 		// Whether there are such threads is to be said all the same.
