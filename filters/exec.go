@@ -55,6 +55,11 @@ const (
 	xAnd                 // a <- b & c
 	xOr                  // a <- b | c
 	xXor                 // a <- b ^ c
+	xMask                // a <- b & lo
+	xShr                 // a <- b >> c, unsigned
+	xSar                 // a <- b >> c, signed
+	xShl                 // a <- b << c
+	xTime                // a <- the record's time
 	xBin                 // a <- b k c, which may fault
 	xNeg                 // a <- -b
 	xCompl               // a <- ^b
@@ -159,85 +164,71 @@ func (p *Program) execTraced(r *perfpipe.Record, t *tracer) (bool, Fault) {
 }
 
 // run executes code on r, with a budget of left, and returns where it ended and what
-// is left.
+// is left. What is done often stands in the one switch; what leaves it is a test.
 func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, Fault) {
 	regs, raw := &m.regs, r.Raw
+	le := binary.LittleEndian
 	pc := int32(0)
 	for uint(pc) < uint(len(code)) {
 		in := &code[pc]
-		if in.op < firstPlain {
-			hit := false
-			switch in.op {
-			case xRangeU8:
-				if int(in.off) >= len(raw) {
-					return 0, left, FaultTruncated
-				}
-				hit = uint64(raw[in.off])-in.lo <= in.len
-			case xRangeU16:
-				if int(in.off)+2 > len(raw) {
-					return 0, left, FaultTruncated
-				}
-				hit = uint64(binary.LittleEndian.Uint16(raw[in.off:]))-in.lo <= in.len
-			case xRangeU32:
-				if int(in.off)+4 > len(raw) {
-					return 0, left, FaultTruncated
-				}
-				hit = uint64(binary.LittleEndian.Uint32(raw[in.off:]))-in.lo <= in.len
-			case xRange64:
-				if int(in.off)+8 > len(raw) {
-					return 0, left, FaultTruncated
-				}
-				hit = binary.LittleEndian.Uint64(raw[in.off:])-in.lo <= in.len
-			case xRangeS8:
-				if int(in.off) >= len(raw) {
-					return 0, left, FaultTruncated
-				}
-				hit = uint64(int64(int8(raw[in.off])))-in.lo <= in.len
-			case xRangeS16:
-				if int(in.off)+2 > len(raw) {
-					return 0, left, FaultTruncated
-				}
-				hit = uint64(int64(int16(binary.LittleEndian.Uint16(raw[in.off:]))))-in.lo <= in.len
-			case xRangeS32:
-				if int(in.off)+4 > len(raw) {
-					return 0, left, FaultTruncated
-				}
-				hit = uint64(int64(int32(binary.LittleEndian.Uint32(raw[in.off:]))))-in.lo <= in.len
-			case xRange:
-				hit = regs[in.b]-in.lo <= in.len
-			case xBits:
-				hit = regs[in.b]&in.lo != 0
-			case xEqual:
-				hit = regs[in.b] == regs[in.c]
-			case xLessS:
-				hit = int64(regs[in.b]) < int64(regs[in.c])
-			case xLessU:
-				hit = regs[in.b] < regs[in.c]
-			case xCompare:
-				hit = compare(in.k, in.typ, regs[in.b], in.typ2, regs[in.c])
-			case xNonZero:
-				hit = regs[in.b] != 0
-			case xMapHas:
-				hit = m.mem.tables[in.off].find(regs[in.b]) != nil
-			case xTest:
-				var fault Fault
-				if hit, fault = in.aux.in.test(r); fault != 0 {
-					return 0, left, fault
-				}
-			case xNever:
-			default:
-				hit = m.rareTest(in, r)
-			}
-			left--
-			if left < 0 {
-				return 0, left, FaultBudget
-			}
-			if pc = in.f; hit {
-				pc = in.t
-			}
-			continue
-		}
+		off := int(in.off)
+		hit := false
 		switch in.op {
+		case xRangeU8:
+			if off >= len(raw) {
+				return 0, left, FaultTruncated
+			}
+			hit = uint64(raw[off])-in.lo <= in.len
+		case xRangeU16:
+			if off+2 > len(raw) {
+				return 0, left, FaultTruncated
+			}
+			hit = uint64(le.Uint16(raw[off:]))-in.lo <= in.len
+		case xRangeU32:
+			if off+4 > len(raw) {
+				return 0, left, FaultTruncated
+			}
+			hit = uint64(le.Uint32(raw[off:]))-in.lo <= in.len
+		case xRange64:
+			if off+8 > len(raw) {
+				return 0, left, FaultTruncated
+			}
+			hit = le.Uint64(raw[off:])-in.lo <= in.len
+		case xRangeS8:
+			if off >= len(raw) {
+				return 0, left, FaultTruncated
+			}
+			hit = uint64(int64(int8(raw[off])))-in.lo <= in.len
+		case xRangeS16:
+			if off+2 > len(raw) {
+				return 0, left, FaultTruncated
+			}
+			hit = uint64(int64(int16(le.Uint16(raw[off:]))))-in.lo <= in.len
+		case xRangeS32:
+			if off+4 > len(raw) {
+				return 0, left, FaultTruncated
+			}
+			hit = uint64(int64(int32(le.Uint32(raw[off:]))))-in.lo <= in.len
+		case xRange:
+			hit = regs[in.b]-in.lo <= in.len
+		case xBits:
+			hit = regs[in.b]&in.lo != 0
+		case xEqual:
+			hit = regs[in.b] == regs[in.c]
+		case xLessS:
+			hit = int64(regs[in.b]) < int64(regs[in.c])
+		case xLessU:
+			hit = regs[in.b] < regs[in.c]
+		case xNonZero:
+			hit = regs[in.b] != 0
+		case xMapHas:
+			hit = m.mem.tables[off].find(regs[in.b]) != nil
+		case xTest:
+			var fault Fault
+			if hit, fault = in.aux.in.test(r); fault != 0 {
+				return 0, left, fault
+			}
+		case xNever:
 		case xJump:
 			pc = in.t
 			continue
@@ -259,84 +250,175 @@ func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, 
 				return 0, left, FaultLoop
 			}
 			regs[in.a]++
+			pc++
+			continue
 		case xMove:
 			regs[in.a] = regs[in.b]
+			pc++
+			continue
 		case xLoadU8:
-			if int(in.off) >= len(raw) {
+			if off >= len(raw) {
 				return 0, left, FaultTruncated
 			}
-			regs[in.a] = uint64(raw[in.off])
+			regs[in.a] = uint64(raw[off])
+			pc++
+			continue
 		case xLoadU16:
-			if int(in.off)+2 > len(raw) {
+			if off+2 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			regs[in.a] = uint64(binary.LittleEndian.Uint16(raw[in.off:]))
+			regs[in.a] = uint64(le.Uint16(raw[off:]))
+			pc++
+			continue
 		case xLoadU32:
-			if int(in.off)+4 > len(raw) {
+			if off+4 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			regs[in.a] = uint64(binary.LittleEndian.Uint32(raw[in.off:]))
+			regs[in.a] = uint64(le.Uint32(raw[off:]))
+			pc++
+			continue
 		case xLoad64:
-			if int(in.off)+8 > len(raw) {
+			if off+8 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			regs[in.a] = binary.LittleEndian.Uint64(raw[in.off:])
+			regs[in.a] = le.Uint64(raw[off:])
+			pc++
+			continue
 		case xLoadS8:
-			if int(in.off) >= len(raw) {
+			if off >= len(raw) {
 				return 0, left, FaultTruncated
 			}
-			regs[in.a] = uint64(int64(int8(raw[in.off])))
+			regs[in.a] = uint64(int64(int8(raw[off])))
+			pc++
+			continue
 		case xLoadS16:
-			if int(in.off)+2 > len(raw) {
+			if off+2 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			regs[in.a] = uint64(int64(int16(binary.LittleEndian.Uint16(raw[in.off:]))))
+			regs[in.a] = uint64(int64(int16(le.Uint16(raw[off:]))))
+			pc++
+			continue
 		case xLoadS32:
-			if int(in.off)+4 > len(raw) {
+			if off+4 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			regs[in.a] = uint64(int64(int32(binary.LittleEndian.Uint32(raw[in.off:]))))
+			regs[in.a] = uint64(int64(int32(le.Uint32(raw[off:]))))
+			pc++
+			continue
 		case xAdd:
 			regs[in.a] = regs[in.b] + regs[in.c]
+			pc++
+			continue
 		case xSub:
 			regs[in.a] = regs[in.b] - regs[in.c]
+			pc++
+			continue
 		case xMul:
 			regs[in.a] = regs[in.b] * regs[in.c]
+			pc++
+			continue
 		case xAnd:
 			regs[in.a] = regs[in.b] & regs[in.c]
+			pc++
+			continue
 		case xOr:
 			regs[in.a] = regs[in.b] | regs[in.c]
+			pc++
+			continue
 		case xXor:
 			regs[in.a] = regs[in.b] ^ regs[in.c]
-		case xMeta:
-			regs[in.a] = metaOf(in.meta, r)
-		case xCast:
-			regs[in.a] = extend(regs[in.b], in.size, in.typ)
+			pc++
+			continue
+		case xMask:
+			regs[in.a] = regs[in.b] & in.lo
+			pc++
+			continue
+		case xShr:
+			n := regs[in.c]
+			if n > 63 {
+				return 0, left, FaultShift
+			}
+			regs[in.a] = regs[in.b] >> n
+			pc++
+			continue
+		case xSar:
+			n := regs[in.c]
+			if n > 63 {
+				return 0, left, FaultShift
+			}
+			regs[in.a] = uint64(int64(regs[in.b]) >> n)
+			pc++
+			continue
+		case xShl:
+			n := regs[in.c]
+			if n > 63 {
+				return 0, left, FaultShift
+			}
+			regs[in.a] = regs[in.b] << n
+			pc++
+			continue
+		case xTime:
+			regs[in.a] = uint64(r.Time)
+			pc++
+			continue
 		case xState:
-			regs[in.a] = m.mem.cells[in.off]
+			regs[in.a] = m.mem.cells[off]
+			pc++
+			continue
 		case xSetState:
-			m.mem.cells[in.off] = regs[in.b]
+			m.mem.cells[off] = regs[in.b]
+			pc++
+			continue
+		case xCPUState:
+			regs[in.a] = m.mem.cpu(r.CPU)[off]
+			pc++
+			continue
+		case xSetCPU:
+			m.mem.cpu(r.CPU)[off] = regs[in.b]
+			pc++
+			continue
 		case xMapGet:
 			v := uint64(0)
-			if s := m.mem.tables[in.off].find(regs[in.b]); s != nil {
+			if s := m.mem.tables[off].find(regs[in.b]); s != nil {
 				v = s.val
 			}
 			regs[in.a] = v
+			pc++
+			continue
 		case xMapSet:
-			s := m.mem.tables[in.off].slot(regs[in.b])
+			s := m.mem.tables[off].slot(regs[in.b])
 			if s == nil {
 				return 0, left, FaultMapFull
 			}
 			s.val = regs[in.c]
+			pc++
+			continue
+		case xMapDel:
+			m.mem.tables[off].remove(regs[in.b])
+			pc++
+			continue
 		case xEmit:
-			m.ints[in.off] = regs[in.b]
-			m.emitted |= 1 << in.off
+			m.ints[off] = regs[in.b]
+			m.emitted |= 1 << off
+			pc++
+			continue
 		default:
-			if fault := m.rare(in, r); fault != 0 {
-				return 0, left, fault
+			if in.op >= firstPlain {
+				if fault := m.rare(in, r); fault != 0 {
+					return 0, left, fault
+				}
+				pc++
+				continue
 			}
+			hit = m.rareTest(in, r)
 		}
-		pc++
+		left--
+		if left < 0 {
+			return 0, left, FaultBudget
+		}
+		if pc = in.f; hit {
+			pc = in.t
+		}
 	}
 	return pc, left, 0
 }
@@ -344,6 +426,8 @@ func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, 
 // rareTest decides the tests of registers that are seldom made.
 func (m *machine) rareTest(in *xinstr, r *perfpipe.Record) bool {
 	switch in.op {
+	case xCompare:
+		return compare(in.k, in.typ, m.regs[in.b], in.typ2, m.regs[in.c])
 	case xInSet:
 		return inSet(in.aux.set, in.typ, m.regs[in.b])
 	case xStrEq:
@@ -382,6 +466,10 @@ func (m *machine) rare(in *xinstr, r *perfpipe.Record) Fault {
 		v, fault := binOp(in.k, in.typ, regs[in.b], regs[in.c])
 		regs[in.a] = v
 		return fault
+	case xMeta:
+		regs[in.a] = metaOf(in.meta, r)
+	case xCast:
+		regs[in.a] = extend(regs[in.b], in.size, in.typ)
 	case xNeg:
 		regs[in.a] = -regs[in.b]
 	case xCompl:
@@ -392,10 +480,6 @@ func (m *machine) rare(in *xinstr, r *perfpipe.Record) Fault {
 		v, fault := in.aux.in.element(r.Raw, regs[in.b])
 		regs[in.a] = v
 		return fault
-	case xCPUState:
-		regs[in.a] = m.mem.cpu(r.CPU)[in.off]
-	case xSetCPU:
-		m.mem.cpu(r.CPU)[in.off] = regs[in.b]
 	case xMapOp:
 		s := m.mem.tables[in.off].slot(regs[in.b])
 		if s == nil {
@@ -404,8 +488,6 @@ func (m *machine) rare(in *xinstr, r *perfpipe.Record) Fault {
 		v, fault := binOp(in.k, in.typ, s.val, regs[in.c])
 		s.val = extend(v, in.size*8, in.typ)
 		return fault
-	case xMapDel:
-		m.mem.tables[in.off].remove(regs[in.b])
 	case xDelta:
 		k := m.mem.cells[in.off : in.off+2]
 		v := regs[in.b]

@@ -488,7 +488,11 @@ func (g *xgen) into(n *node, a uint8) {
 		g.emit(xinstr{op: xElem, a: a, b: b, aux: &xaux{in: &instr{size: n.load.size, signed: n.load.signed, aux: &aux{fld: n.fld}}}})
 	case opMeta:
 		g.visit(metaName(n))
-		g.emit(xinstr{op: xMeta, a: a, meta: n.meta})
+		o := xMeta
+		if n.meta == metaTime {
+			o = xTime
+		}
+		g.emit(xinstr{op: o, a: a, meta: n.meta})
 	case opBin:
 		b := g.operand(n.kids[0])
 		c := g.operand(n.kids[1])
@@ -498,7 +502,11 @@ func (g *xgen) into(n *node, a uint8) {
 	case opCompl:
 		g.emit(xinstr{op: xCompl, a: a, b: g.operand(n.kids[0])})
 	case opCast:
-		g.emit(xinstr{op: xCast, a: a, b: g.operand(n.kids[0]), size: n.width, typ: n.typ})
+		in := xinstr{op: xCast, a: a, b: g.operand(n.kids[0]), size: n.width, typ: n.typ}
+		if n.typ == tUint {
+			in.op, in.lo = xMask, ^uint64(0)>>(64-n.width)
+		}
+		g.emit(in)
 	case opCall:
 		g.builtin(n, a)
 	case opState:
@@ -547,6 +555,13 @@ func binInstr(n *node, a, b, c uint8) xinstr {
 		in.op = xOr
 	case syntax.Xor:
 		in.op = xXor
+	case syntax.Shl:
+		in.op = xShl
+	case syntax.Shr:
+		in.op = xShr
+		if n.typ == tInt {
+			in.op = xSar
+		}
 	}
 	return in
 }

@@ -72,27 +72,45 @@ func mustCompile(t testing.TB, src string, s *perfpipe.Schema, o Options) *Progr
 	return p
 }
 
+// BenchmarkProgram50 runs the program on a stream in which it leaves early as often as
+// it does, and on one in which every task was woken by the record before, so that each
+// record goes through all of it and four rounds of the loop.
 func BenchmarkProgram50(b *testing.B) {
 	s := formatOf(b, "sched/sched_switch")
-	recs := switchRecords(b, s)
-	p := mustCompile(b, fifty, s, Options{})
-	kept := 0
-	b.ReportAllocs()
-	b.ResetTimer()
-	i := 0
-	for n := 0; n < b.N; n++ {
-		r := recs[i]
-		r.Time = int64(n) * 700
-		if ok, fault := p.Match(&r); ok {
-			kept++
-		} else if fault != 0 {
-			b.Fatal(fault)
+	for _, deep := range []bool{false, true} {
+		name, step := "stream", int64(700)
+		recs := switchRecords(b, s)
+		if deep {
+			name, step = "deep", 2_000_000
+			put := func(i int, field string, v uint64) {
+				f := s.Field(field)
+				putInt(recs[i].Raw[f.Offset:f.Offset+f.Size], v)
+			}
+			for i := range recs {
+				put(i, "prev_pid", uint64(i+1))
+				put(i, "next_pid", uint64((i+len(recs)-1)%len(recs)+1))
+				put(i, "prev_state", 0)
+			}
 		}
-		if i++; i == len(recs) {
-			i = 0
-		}
+		b.Run(name, func(b *testing.B) {
+			p := mustCompile(b, fifty, s, Options{})
+			kept, used, at := 0, 0, int64(0)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				r := &recs[i&255]
+				at += step
+				r.Time = at
+				if ok, fault := p.Match(r); ok {
+					kept++
+				} else if fault != 0 {
+					b.Fatal(fault)
+				}
+				used += p.Used()
+			}
+			b.ReportMetric(float64(kept)/float64(b.N), "kept/op")
+			b.ReportMetric(float64(used)/float64(b.N), "budget/op")
+		})
 	}
-	b.ReportMetric(float64(kept)/float64(b.N), "kept/op")
 }
 
 func TestProgramErrors(t *testing.T) {

@@ -24,7 +24,6 @@ type progWriter struct {
 	strFns []string
 	loops  int
 	inFunc string // the type that return gives, "" in the block
-	emits  []string
 }
 
 var declTypes = []string{"s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64"}

@@ -7,9 +7,6 @@ import (
 	"github.com/perfpipe/perfpipe/filters/syntax"
 )
 
-// keepsState reports whether f needs memory.
-func (f builtin) keepsState() bool { return f == fnDelta || f == fnChanged || f == fnRate }
-
 // sample is sample(m/n): m of n records, chosen by a hash of when, where and in which
 // thread they happened, so that every tier and every replay chooses the same ones.
 func (c *checker) sample(x *syntax.Call) *node {

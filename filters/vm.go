@@ -13,6 +13,11 @@ func (p *Program) Match(r *perfpipe.Record) (ok bool, fault Fault) {
 	if p.simple && len(r.Raw) >= p.min {
 		return p.match(r)
 	}
+	return p.other(r)
+}
+
+// other decides what is more than plain tests.
+func (p *Program) other(r *perfpipe.Record) (bool, Fault) {
 	if p.body != nil {
 		return p.exec(r)
 	}

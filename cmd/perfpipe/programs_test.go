@@ -62,16 +62,16 @@ func TestConvertProgram(t *testing.T) {
 
 // What the program does not keep another selection may: its columns are null there.
 func TestConvertProgramBesideEverything(t *testing.T) {
-	all, _, _ := sampleRows(t, "-e", "sched:sched_switch")
-	alone, kept, _ := sampleRows(t, "--program", sinceSoftirq)
-	both, cols, _ := sampleRows(t, "-e", "sched:sched_switch", "--program", sinceSoftirq)
+	all, _ := sampleRows(t, "-e", "sched:sched_switch")
+	alone, kept := sampleRows(t, "--program", sinceSoftirq)
+	both, cols := sampleRows(t, "-e", "sched:sched_switch", "--program", sinceSoftirq)
 	if len(both) != len(all) || cols != kept || kept != len(alone) || kept == 0 {
 		t.Errorf("got %d rows, %d with a column of the program, want %d and the %d that it keeps", len(both), cols, len(all), kept)
 	}
 }
 
 // sampleRows converts the sample, and counts the rows that have since_softirq.
-func sampleRows(t *testing.T, args ...string) (rows []map[string]any, with int, errs string) {
+func sampleRows(t *testing.T, args ...string) (rows []map[string]any, with int) {
 	t.Helper()
 	status, out, errs := callConvert(append([]string{"--sample", "-o", "-", "--format", "ndjson"}, args...)...)
 	if status != 0 {
@@ -86,7 +86,7 @@ func sampleRows(t *testing.T, args ...string) (rows []map[string]any, with int, 
 			with++
 		}
 	}
-	return rows, with, errs
+	return rows, with
 }
 
 func TestProgramUsage(t *testing.T) {
@@ -119,8 +119,8 @@ func TestFilterFromFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte("// those of the idle task\nprev_pid == 0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, _, _ := sampleRows(t, "-e", "sched:sched_switch", "--filter", "@"+file)
-	b, _, _ := sampleRows(t, "-e", "sched:sched_switch", "--filter", "prev_pid == 0")
+	a, _ := sampleRows(t, "-e", "sched:sched_switch", "--filter", "@"+file)
+	b, _ := sampleRows(t, "-e", "sched:sched_switch", "--filter", "prev_pid == 0")
 	if len(a) == 0 || len(a) != len(b) {
 		t.Errorf("got %d rows, want %d", len(a), len(b))
 	}

@@ -88,7 +88,7 @@ func (p *filePrinter) block(s *Block) {
 }
 
 func (p *filePrinter) stmt(s Stmt) {
-	w := p.b.WriteString
+	w := func(text string) { p.b.WriteString(text) }
 	switch s := s.(type) {
 	case *Block:
 		p.block(s)
