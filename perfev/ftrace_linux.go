@@ -1,7 +1,6 @@
 package perfev
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,9 +43,6 @@ type trace struct {
 	rings  []traceRing
 	// scope is nil where every thread is recorded.
 	scope *scope
-	// wakes is, by event, where its records name a thread that perf takes for a target
-	// of the event as well, -1 for none.
-	wakes []int32
 	// polled is where the descriptors of the rings begin in Source.poll.
 	polled int
 	// unsure is set where poll may not wake.
@@ -182,7 +178,7 @@ func (g *trace) shape(size int) (sub int, err error) {
 	// record-cmd no switch of tasks costs more than it has to. Records that find no room
 	// are counted exactly as long as none are overwritten.
 	for _, o := range []string{"nooverwrite", "nostacktrace", "nouserstacktrace", "norecord-cmd", "norecord-tgid"} {
-		if err := g.in.Option(o); err != nil && !errors.Is(err, fs.ErrInvalid) {
+		if err := g.in.Option(o); err != nil && !errors.Is(err, unix.EINVAL) {
 			return 0, err
 		}
 	}
@@ -207,8 +203,8 @@ func (g *trace) openRing(cpu, sub, size int) error {
 			case err == nil:
 				return n, nil
 			case errors.Is(err, unix.EINTR):
-			case errors.Is(err, unix.EAGAIN):
-				return 0, nil
+			case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENODEV):
+				return 0, nil // nothing, or the processor was never online
 			default:
 				return 0, fmt.Errorf("read the trace ring of cpu %d: %w", cpu, err)
 			}
@@ -281,34 +277,32 @@ func processOf(tid int) int32 {
 
 // traceEvents sets the filters and enables the events, while the instance is off.
 func (s *Source) traceEvents(g *trace) error {
-	g.wakes = make([]int32, len(s.schemas))
 	var names []string
-	for i := range g.wakes {
-		g.wakes[i] = -1
-	}
+	var probes map[int]string
 	for _, i := range g.events {
 		ev := &s.cfg.Events[i]
+		name := ev.Schema.Event()
+		if ev.User {
+			// A probe's schema is called as it was asked for.
+			if probes == nil {
+				var err error
+				if probes, err = g.fs.Probes(); err != nil {
+					return err
+				}
+			}
+			var ok bool
+			if name, ok = probes[ev.Schema.ID]; !ok {
+				return fmt.Errorf("enable event %s: no probe has the id %d", ev.Schema.Event(), ev.Schema.ID)
+			}
+		}
 		if ev.Filter != "" {
-			if err := g.in.SetFilter(ev.Schema.Event(), ev.Filter); err != nil {
+			if err := g.in.SetFilter(name, ev.Filter); err != nil {
 				return &FilterError{Event: ev.Schema.Event(), Filter: ev.Filter, Err: err}
 			}
 		}
-		if f := ev.Schema.Field("pid"); f != nil && f.Size == 4 && wakes(ev.Schema.Event()) {
-			g.wakes[i] = int32(f.Offset)
-		}
-		names = append(names, ev.Schema.Event())
+		names = append(names, name)
 	}
 	return g.in.Enable(names)
-}
-
-// wakes reports whether perf has records of an event for the thread that is woken as
-// well as for the one that wakes it (TP_ARGS(__perf_task(p)), include/trace/events/sched.h).
-func wakes(event string) bool {
-	switch event {
-	case "sched:sched_waking", "sched:sched_wakeup", "sched:sched_wakeup_new":
-		return true
-	}
-	return false
 }
 
 // follow takes what the side band tells of lives: a FORK, EXIT or COMM record.
@@ -334,14 +328,24 @@ func (g *trace) follow(h header, rec []byte) {
 	}
 }
 
-// keeps reports whether a record is of a thread of the target.
-func (g *trace) keeps(event int, tid int32, raw []byte) bool {
-	if g.scope == nil || g.scope.has(tid) {
-		return true
+// again takes in the threads that the kernel has on its list, where records of forks
+// found no room.
+func (g *trace) again() {
+	if !g.any() || g.scope == nil {
+		return
 	}
-	at := int(g.wakes[event])
-	return at >= 0 && at+4 <= len(raw) && g.scope.has(int32(binary.LittleEndian.Uint32(raw[at:])))
+	tids, err := g.in.PIDs()
+	if err != nil {
+		return // what it would have told is among the lost tasks, which are told
+	}
+	for _, tid := range tids {
+		g.scope.add(processOf(tid), int32(tid))
+	}
 }
+
+// keeps reports whether records of the thread are wanted: what the kernel lets through
+// has those of its neighbours too, which switch to it and wake it.
+func (g *trace) keeps(tid int32) bool { return g.scope == nil || g.scope.has(tid) }
 
 // any reports whether there is an instance.
 func (g *trace) any() bool { return g != nil && g.in != nil }

@@ -7,11 +7,12 @@ const recordPage = 1<<31 + 1
 
 // pageSlots is how many sub-buffers of a processor's ring are held at once: those
 // whose records are still too young to be handed out, and as many as a round reads.
-// At 64 KiB they hold 2 MiB, ten times what the fastest source writes in [slack].
+// At 64 KiB they hold 2 MiB, ten times what the fastest source writes in [slack]. A
+// power of two.
 const pageSlots = 32
 
 // pageMemory is where the sub-buffers of one ring of ftrace are read to and stay until
-// their records are handed out. Position p stands in slot p / sub % pageSlots.
+// their records are handed out. Position p stands at slots[p % len(slots)].
 type pageMemory struct {
 	// read takes the ring's next sub-buffer, or what there is of it, into dst. It
 	// returns 0 where the ring is empty.
@@ -103,7 +104,8 @@ func (r *ring) unread() (t int64, ok bool) {
 
 // page returns the record of a ring of ftrace at position pos.
 func (r *ring) page(pos uint64) (h header, rec []byte) {
-	return header{kind: recordPage}, pages.Data(r.pages.slot(pos/r.pages.sub), int(pos%r.pages.sub))
+	slots := r.pages.slots
+	return header{kind: recordPage}, pages.Data(slots, int(pos&uint64(len(slots)-1)))
 }
 
 // releasePages gives back the sub-buffers before position t.

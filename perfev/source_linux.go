@@ -373,7 +373,6 @@ func (s *Source) one(r *ring, e entry) {
 
 // take hands out one record, or applies what it says of a task.
 func (s *Source) take(r *ring, e entry, h header, rec []byte) {
-	s.trace.follow(h, rec)
 	switch h.kind {
 	case recordSample, recordProgram, recordPage:
 		r.last = e.time
@@ -398,7 +397,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 			return
 		}
 		tid := int32(binary.LittleEndian.Uint32(raw[s.pidOff:]))
-		if h.kind == recordPage && !s.trace.keeps(int(s.byType[typ]), tid, raw) {
+		if h.kind == recordPage && !s.trace.keeps(tid) {
 			return
 		}
 		pid, comm := s.tasks.Lookup(tid, r.cpu)
@@ -411,6 +410,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 		}
 		s.visit.Record(&s.rec)
 	case recordFork:
+		s.trace.follow(h, rec)
 		if t, ok := decodeTask(rec); ok {
 			s.tasks.Fork(e.time, t.pid, t.ppid, t.tid, t.ptid)
 			if m := s.maps; m != nil && t.pid != t.ppid {
@@ -418,6 +418,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 			}
 		}
 	case recordExit:
+		s.trace.follow(h, rec)
 		if t, ok := decodeTask(rec); ok {
 			s.tasks.Exit(e.time, t.pid, t.tid)
 			if m := s.maps; m != nil && !s.tasks.HasProcess(t.pid) {
@@ -425,6 +426,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 			}
 		}
 	case recordComm:
+		s.trace.follow(h, rec)
 		if pid, tid, name, ok := decodeComm(rec); ok {
 			if h.misc&miscCommExec != 0 {
 				s.tasks.Exec(e.time, pid, tid, name)
@@ -479,6 +481,7 @@ func (s *Source) lost(r *ring, at int64, rec []byte) {
 	// pid and comm say of tasks that began meanwhile is, and that is said.
 	n := binary.LittleEndian.Uint64(rec[headerSize+8:])
 	s.sideLost += n
+	s.trace.again()
 }
 
 // countLost reports what the kernel has counted as lost by event since the last time.

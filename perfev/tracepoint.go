@@ -19,6 +19,8 @@ func (c *Config) noTracepoint(ev *Event) error {
 		return errors.New("its filter reads common_flags or common_preempt_count, which a program cannot know")
 	case c.Engine == EngineAuto && !isCall(ev.Schema) && !bpf.Knows(ev.Schema):
 		return errors.New("no program of ours knows the arguments of its tracepoint")
+	case c.Engine == EngineAuto && bpf.Nests(ev.Schema):
+		return errors.New("a program misses one that an interrupt makes while it runs for another: those would be counted, and other engines have them")
 	}
 	return nil
 }

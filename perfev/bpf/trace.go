@@ -225,7 +225,7 @@ func (a *tracer) check() error {
 			}
 		case KindMember, KindCurrent:
 		default:
-			if v.Size > 8 || v.Size&(v.Size-1) != 0 {
+			if v.Size > 8 || v.Size&(v.Size-1) != 0 || v.Kind == KindSignal && v.Size > 4 {
 				return fmt.Errorf("a field of %d bytes at %d: it must be an integer", v.Size, v.Offset)
 			}
 		}
@@ -449,7 +449,7 @@ func (a *tracer) gaps() {
 			continue
 		}
 		n := 1
-		for n < 8 && at%(2*n) == 0 && at+2*n <= end && !anyOf(covered[at:at+2*n]) {
+		for n < 4 && at%(2*n) == 0 && at+2*n <= end && !anyOf(covered[at:at+2*n]) {
 			n *= 2
 		}
 		a.add(asm.StoreImm(record, int16(RawOffset+at), 0, sizeOf(n)))

@@ -91,7 +91,7 @@ func (in *Instance) On() error { return in.write("tracing_on", "1", 0) }
 func (in *Instance) Off() error { return in.write("tracing_on", "0", 0) }
 
 // Option sets an option of the instance, "event-fork", or clears it, "noevent-fork":
-// trace_options. One that the kernel does not know is fs.ErrInvalid.
+// trace_options. One that the kernel does not know is syscall.EINVAL.
 func (in *Instance) Option(text string) error { return in.write("trace_options", text, 0) }
 
 // Clock has times be of a clock: "mono" is CLOCK_MONOTONIC.
@@ -168,6 +168,22 @@ func (in *Instance) AddPIDs(tids []int) error {
 	return nil
 }
 
+// PIDs returns the threads whose events are recorded, none where those of all are.
+func (in *Instance) PIDs() ([]int, error) {
+	b, err := in.ReadFile("set_event_pid")
+	if err != nil {
+		return nil, err
+	}
+	var tids []int
+	for _, word := range strings.Fields(string(b)) {
+		// Without any it says "no pid".
+		if n, err := strconv.Atoi(word); err == nil {
+			tids = append(tids, n)
+		}
+	}
+	return tids, nil
+}
+
 // SetFilter gives an event "system:name" of the instance a filter, before it is
 // enabled. Only text that perfpipe generated may be given. A refusal leaves the event
 // unfiltered, so it must not be enabled then.
@@ -187,6 +203,34 @@ func (in *Instance) SetFilter(event, filter string) error {
 		return fmt.Errorf("the kernel has %.200q", got)
 	}
 	return nil
+}
+
+// Probes returns "system:name" of the uprobes that are defined, by id. What is shown of a
+// probe may be called otherwise.
+func (t *FS) Probes() (map[int]string, error) {
+	list, err := t.Uprobes()
+	if err != nil {
+		return nil, err
+	}
+	names, last := make(map[int]string), ""
+	for _, u := range list {
+		event := u.Group + ":" + u.Event
+		if event == last {
+			continue // another place of the same
+		}
+		last = event
+		b, err := t.ReadFile("events/" + u.Group + "/" + u.Event + "/id")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // somebody took it away
+		}
+		if err != nil {
+			return nil, err
+		}
+		if id, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+			names[id] = event
+		}
+	}
+	return names, nil
 }
 
 func (in *Instance) event(event, file string) (string, error) {
