@@ -160,15 +160,15 @@ func (e *encoder) emit(p *op, c *perfpipe.Column, row int) {
 	v, text, ok := e.emits.value(p.off)
 	if c.Valid != nil {
 		if !ok {
-			appendNull(c, row)
+			putNull(c, row)
 			return
 		}
 		setValid(c, row)
 	}
 	if c.Type == perfpipe.TypeString {
 		c.Data = e.bytes(c.Data, text)
-		c.Offsets = append(c.Offsets, int32(len(c.Data)))
+		end(c, row, len(c.Data))
 		return
 	}
-	c.Data = appendInt(c.Data, v, c.Type.Width())
+	put(c, row, v)
 }
