@@ -52,12 +52,6 @@ type Config struct {
 	Progress func(Progress)
 }
 
-// Flight is a source that hands out nothing but dumps.
-type Flight interface {
-	// Dumped returns the dump that the last Read of the source handed out, if it did.
-	Dumped() (d perfpipe.Dump, ok bool)
-}
-
 // Filter decides whether a record becomes a row. fault is 0, or the number of what
 // kept the filter from deciding; ok is then the verdict all the same.
 type Filter interface {
@@ -544,24 +538,6 @@ func (r *run) rotate() {
 	r.handPlaces()
 	r.handOwn()
 	r.send(message{op: opRotate})
-}
-
-// dump takes note of the dump that the last Read handed out, and reports whether it did.
-func (r *run) dump() bool {
-	if r.cfg.Flight == nil {
-		return false
-	}
-	d, ok := r.cfg.Flight.Dumped()
-	if !ok {
-		return false
-	}
-	n := r.total()
-	d.Rows, r.dumped = n-r.dumped, n
-	r.own.addDump(d)
-	if r.cfg.Dumped != nil {
-		r.cfg.Dumped(d)
-	}
-	return true
 }
 
 // tick reads the clocks, notes steps, and follows the slewing of the wall clock.

@@ -53,6 +53,10 @@ type trace struct {
 	next   time.Duration
 	// on is when the events began, counted when the counts were last read.
 	on, counted int64
+	// overwrite: the rings are those of a flight recorder. ahead is then scope as it is
+	// by what the side band has told, of which scope learns when it is applied.
+	overwrite bool
+	ahead     *scope
 }
 
 // traceRing is the ring of a processor.
@@ -60,8 +64,10 @@ type traceRing struct {
 	cpu, fd int
 	mem     *pageMemory
 	ring    *ring
-	// lost is as last reported.
-	lost uint64
+	// lost and over are as last reported.
+	lost, over uint64
+	// cut counts, by event, what a dump of a flight recorder had no time for.
+	cut map[int]uint64
 }
 
 // openTrace makes the instance for the events that ftrace is to record. What it cannot
@@ -91,7 +97,7 @@ func (s *Source) openTrace(cpus []int, size int) error {
 
 // newTrace makes an instance that records events once it is on. It is not nil with an error.
 func (s *Source) newTrace(events, cpus []int, size int) (*trace, error) {
-	g := &trace{events: events, counted: sys.Monotonic()}
+	g := &trace{events: events, counted: sys.Monotonic(), overwrite: s.cfg.Overwrite}
 	var err error
 	if g.fs, err = tracefs.Open(tracefs.Options{}); err != nil {
 		return g, err
@@ -176,8 +182,12 @@ func (g *trace) shape(size int) (sub int, err error) {
 	// An instance begins with what was set for everybody. A stack would be a record of
 	// its own behind each, and names of tasks come from the side band: without
 	// record-cmd no switch of tasks costs more than it has to. Records that find no room
-	// are counted exactly as long as none are overwritten.
-	for _, o := range []string{"nooverwrite", "nostacktrace", "nouserstacktrace", "norecord-cmd", "norecord-tgid"} {
+	// are counted exactly as long as none are overwritten, unless that is asked for.
+	full := "nooverwrite"
+	if g.overwrite {
+		full = "overwrite"
+	}
+	for _, o := range []string{full, "nostacktrace", "nouserstacktrace", "norecord-cmd", "norecord-tgid"} {
 		if err := g.in.Option(o); err != nil && !errors.Is(err, unix.EINVAL) {
 			return 0, err
 		}
@@ -310,23 +320,28 @@ func (g *trace) follow(h header, rec []byte) {
 	if !g.any() || g.scope == nil {
 		return
 	}
-	switch h.kind {
-	case recordFork:
-		if t, ok := decodeTask(rec); ok {
-			g.scope.fork(t)
-		}
-	case recordExit:
-		if t, ok := decodeTask(rec); ok {
-			g.scope.exit(t.tid)
-		}
-	case recordComm:
-		if pid, _, _, ok := decodeComm(rec); ok && h.misc&miscCommExec != 0 && g.scope.exec(pid) {
-			// Without it the kernel leaves the thread out. It took the number from the list
-			// when the first thread ended, which was this one's last wait for others.
-			_ = g.in.AddPIDs([]int{int(pid)})
-		}
+	if pid, renamed := g.scope.follow(h, rec); renamed && g.ahead == nil {
+		g.rename(pid)
 	}
 }
+
+// foresee is follow as soon as a record is read that is applied later.
+func (g *trace) foresee(h header, rec []byte) {
+	if !g.any() || g.scope == nil {
+		return
+	}
+	if g.ahead == nil {
+		g.ahead = g.scope.clone()
+	}
+	if pid, renamed := g.ahead.follow(h, rec); renamed {
+		g.rename(pid)
+	}
+}
+
+// rename takes in a thread by the number that its execve gave it. Without it the kernel
+// leaves the thread out. It took the number from the list when the first thread ended,
+// which was this one's last wait for others.
+func (g *trace) rename(pid int32) { _ = g.in.AddPIDs([]int{int(pid)}) }
 
 // again takes in the threads that the kernel has on its list, where records of forks
 // found no room.
@@ -353,7 +368,7 @@ func (g *trace) any() bool { return g != nil && g.in != nil }
 // readers appends the rings and what is polled for them. A processor that was never
 // online has no ring yet: poll says so, and would do it again and again.
 func (g *trace) readers(rings []*ring, poll []unix.PollFd) ([]*ring, []unix.PollFd, error) {
-	if !g.any() {
+	if !g.any() || g.overwrite {
 		return rings, poll, nil
 	}
 	g.polled = len(poll)
@@ -416,7 +431,7 @@ func writersDone() {
 
 // wait returns how long to sleep at most.
 func (g *trace) wait(wait time.Duration) time.Duration {
-	if !g.any() {
+	if !g.any() || g.overwrite {
 		return wait
 	}
 	if g.next > 0 {
@@ -433,7 +448,7 @@ func (g *trace) wait(wait time.Duration) time.Duration {
 // seen takes what a round found, and reckons how long the next may wait: until the
 // rings would be half of the way to where poll wakes, at the rate there was.
 func (g *trace) seen(s *Source, now int64) error {
-	if !g.any() {
+	if !g.any() || g.overwrite {
 		return nil
 	}
 	passed := float64(max(1, now-g.looked))
@@ -463,8 +478,8 @@ func (g *trace) seen(s *Source, now int64) error {
 // countLost reports what found no room on the processors whose rings were full, or on
 // all of them at the end.
 func (g *trace) countLost(s *Source, now int64) error {
-	if !g.any() {
-		return nil
+	if !g.any() || g.overwrite {
+		return nil // a dump reports it
 	}
 	event := ""
 	if len(g.events) == 1 {

@@ -203,7 +203,12 @@ func (s *Source) addCPU(cpu int) (ci int, err error) {
 		g.idle = append(g.idle, s.poll[polled:]...)
 	}
 	s.cpus = append(s.cpus, c)
-	s.rings = append(s.rings, c.data, c.side)
+	if s.flight != nil {
+		s.flight.add(len(s.schemas))
+	} else {
+		s.rings = append(s.rings, c.data)
+	}
+	s.rings = append(s.rings, c.side)
 	if err := c.sideEv.Enable(); err != nil {
 		return 0, fmt.Errorf("enable task records on cpu %d: %w", cpu, err)
 	}
@@ -280,7 +285,9 @@ func (s *Source) openSlots(ci int) error {
 		return err
 	}
 	// What the old ones lost is counted before they go.
-	if s.exact && len(c.events) > 0 {
+	if s.flight != nil {
+		s.flight.keepCounts(s, ci)
+	} else if s.exact && len(c.events) > 0 {
 		if !c.lossSeen {
 			c.lossFrom, c.lossTo = c.data.last, sys.Monotonic()
 		}

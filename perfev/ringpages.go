@@ -35,6 +35,8 @@ type pageMemory struct {
 	full  bool
 	// err is why the ring cannot be read.
 	err error
+	// until ends the reading at this time where it is not 0.
+	until int64
 }
 
 // slot returns the memory of a sub-buffer.
@@ -53,6 +55,9 @@ func (r *ring) findPages(limit uint64) (more bool) {
 		p.slots = make([]byte, pageSlots*p.sub)
 	}
 	began, got := p.now(), uint64(0)
+	if p.until != 0 {
+		began = min(began, p.until)
+	}
 	for more = true; more && got < limit && p.head-p.tail < pageSlots; {
 		page := p.slot(p.head)
 		n, err := p.read(page)

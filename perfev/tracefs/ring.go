@@ -25,6 +25,9 @@ type Stats struct {
 	Dropped uint64
 	// Read are records that were read.
 	Read uint64
+	// Oldest is the time of the oldest record that was not read, in nanoseconds to the
+	// microsecond by a clock that counts those; 0 where it is not told.
+	Oldest int64
 }
 
 // Lost is how many records were lost, for whatever reason.
@@ -36,6 +39,11 @@ func ParseStats(b []byte) (Stats, error) {
 	seen := 0
 	for line := range strings.Lines(string(b)) {
 		key, val, ok := strings.Cut(line, ":")
+		if key == "oldest event ts" {
+			if f, err := strconv.ParseFloat(strings.TrimSpace(val), 64); err == nil && f < 1e9 {
+				s.Oldest = int64(f*1e6) * 1000
+			}
+		}
 		to := s.field(key)
 		if !ok || to == nil {
 			continue

@@ -59,7 +59,9 @@ func (c *Cursor) Begin(page []byte) error {
 		c.err = ErrHeader
 		return c.err
 	}
-	commit := binary.LittleEndian.Uint64(page[8:])
+	// RB_MISSED_EVENTS is an int of the kernel's and negative: added to a long, it sets
+	// the upper half as well.
+	commit := uint64(binary.LittleEndian.Uint32(page[8:]))
 	n := commit &^ (missedBit | storedBit)
 	if n > uint64(len(page)-HeaderSize) {
 		c.err = ErrHeader
