@@ -41,6 +41,7 @@ const recordExample = `  perfpipe record -e irq:irq_handler_entry --filter 'irq=
   perfpipe record -e sched:sched_wakeup --filter 'prio < 100 && comm ~ "kworker*"' -a -o - --format ndjson --duration 1s
   perfpipe record -e 'uretprobe:bash:readline(ret:string)' --duration 1m -o lines.parquet
   perfpipe record -x libc.so.6 -e 'malloc(arg0:u64)' --filter 'arg0 > 4096' -g -o heap -- ls
+  perfpipe record --program 'on sched:sched_process_exec { return rate(10, 1000); }' -a -o execs -- make
   perfpipe record -e lifecycle -e 'sched:*' -p 4711 --tree -o life
   perfpipe record -e 'sched:*' --overwrite --trigger 'prev_comm == "backup"' --before 2s --after 1s -o moments
   perfpipe record -e 'block:*' -a --switch-output=1h --switch-max-files 24 -o /var/lib/perfpipe/block`
