@@ -283,6 +283,9 @@ type Summary struct {
 	Gaps uint64
 	// Escaped counts strings that were not UTF-8 (or held a backslash) and were escaped.
 	Escaped uint64
+	// FaultsBy counts the records on which a filter faulted, by event, then by cause,
+	// whatever became of them.
+	FaultsBy map[string]map[string]uint64
 	// Start and Stop are the clocks at both ends of the run.
 	Start, Stop Clock
 	// Complete is false where the run ended before it could account for everything.

@@ -31,6 +31,8 @@ const (
 	opCut
 	// opNever: null.
 	opNever
+	// opEmit: what a filter made of the record; off is the number of its column.
+	opEmit
 )
 
 // op makes one column's value of one field.
@@ -83,6 +85,8 @@ type encoder struct {
 	cut bool
 	// late is set where a row is older than one before it in its batch.
 	late bool
+	// emits is where columns that filters add get their values.
+	emits *emission
 	// escaped counts the strings that had to be escaped.
 	escaped uint64
 }
@@ -223,6 +227,10 @@ func (e *encoder) appendRest(b *perfpipe.Batch, r *perfpipe.Record) {
 func (e *encoder) field(p *op, b *perfpipe.Batch, r *perfpipe.Record) {
 	row := b.Rows
 	c := &b.Columns[p.col]
+	if p.kind == opEmit {
+		e.emit(p, c, row)
+		return
+	}
 	if c.Valid != nil {
 		if p.field != nil && p.field.Probed != nil {
 			if !e.probe(p, c, row, r.Raw) {

@@ -23,6 +23,9 @@ type Options struct {
 	StackInline bool
 	// Cgroup adds the column cgroup, the id of the task's cgroup.
 	Cgroup bool
+
+	// emits are the columns that filters add, by event.
+	emits map[*perfpipe.Schema]*emission
 }
 
 // Columns that every table of events begins with.
@@ -165,7 +168,7 @@ func eventColumns(s *perfpipe.Schema, o Options, defs []perfpipe.ColumnDef) ([]p
 		ops = append(ops, op{kind: opCut, col: len(defs)})
 		defs = append(defs, def)
 	}
-	return defs, ops
+	return emitColumns(s, o, taken, defs, ops)
 }
 
 // tail says where the columns behind an event's own are, -1 for those that are not.

@@ -165,9 +165,10 @@ type run struct {
 	clock  perfpipe.Clock
 	sum    perfpipe.Summary
 	reject uint64
-	faults [][]uint64 // by event and fault
-	rows   []uint64   // by event
-	budget *budget    // nil where nothing is bounded
+	faults [][]uint64  // by event and fault
+	emits  []*emission // by event, nil where no filter adds columns
+	rows   []uint64    // by event
+	budget *budget     // nil where nothing is bounded
 	// dumped is how many rows there were at the end of the last dump.
 	dumped uint64
 	// late are the batches whose rows are not in order yet.
@@ -196,13 +197,16 @@ func newRun(cfg *Config) (*run, error) {
 	cfg.Columns.Stacks = cfg.Columns.Stacks || cfg.Columns.StackInline
 	r := &run{cfg: cfg, pool: newPool(), layouts: make([]*layout, 2), rows: make([]uint64, len(schemas)), late: make(map[*perfpipe.Batch]bool), stacks: portable(&stacksTable, cfg.Columns)}
 	r.own = newOwn(r.newStacks(), cfg.Flight)
+	r.startEmissions(schemas)
 	for _, o := range cfg.Outputs {
 		if o.Merged && r.layouts[1] == nil {
 			r.layouts[1] = mergedLayout(schemas, meta, cfg.Columns)
+			r.connect(r.layouts[1])
 			r.current[1] = make([]*perfpipe.Batch, r.layouts[1].count)
 		}
 		if !o.Merged && r.layouts[0] == nil {
 			r.layouts[0] = eventLayout(schemas, meta, cfg.Columns)
+			r.connect(r.layouts[0])
 			r.current[0] = make([]*perfpipe.Batch, r.layouts[0].count)
 		}
 	}
@@ -312,28 +316,52 @@ func (r *run) pass(rec *perfpipe.Record) bool {
 	if len(progs) == 0 {
 		return true
 	}
+	if r.emits != nil && r.emits[rec.Event] != nil {
+		return r.passEmitting(rec, r.emits[rec.Event])
+	}
 	dropped := false
 	for _, p := range progs {
 		ok, fault := p.Match(rec)
 		if fault != 0 {
-			f := r.faults[rec.Event]
-			for len(f) <= int(fault) {
-				f = append(f, 0)
-			}
-			f[fault]++
-			r.faults[rec.Event] = f
+			r.countFault(rec.Event, fault)
 			dropped = dropped || !ok
 		}
 		if ok {
 			return true
 		}
 	}
-	if dropped {
-		r.Lost(perfpipe.Loss{Event: r.cfg.Source.Schemas()[rec.Event].Event(), CPU: int32(rec.CPU), From: rec.Time, To: rec.Time, Count: 1, Reason: perfpipe.LostFilterFault})
-		return false
-	}
-	r.reject++
+	r.refuse(rec, dropped)
 	return false
+}
+
+// countFault counts a fault of an event's filter.
+func (r *run) countFault(event int, fault uint8) {
+	f := r.faults[event]
+	for len(f) <= int(fault) {
+		f = append(f, 0)
+	}
+	f[fault]++
+	r.faults[event] = f
+}
+
+// sumFaults puts n faults of an event's filters into the summary.
+func (r *run) sumFaults(event, cause string, n uint64) {
+	if r.sum.FaultsBy == nil {
+		r.sum.FaultsBy = make(map[string]map[string]uint64)
+	}
+	if r.sum.FaultsBy[event] == nil {
+		r.sum.FaultsBy[event] = make(map[string]uint64)
+	}
+	r.sum.FaultsBy[event][cause] += n
+}
+
+// refuse counts a record that no filter let through; dropped where one faulted.
+func (r *run) refuse(rec *perfpipe.Record, dropped bool) {
+	if !dropped {
+		r.reject++
+		return
+	}
+	r.Lost(perfpipe.Loss{Event: r.cfg.Source.Schemas()[rec.Event].Event(), CPU: int32(rec.CPU), From: rec.Time, To: rec.Time, Count: 1, Reason: perfpipe.LostFilterFault})
 }
 
 // Lost implements [perfpipe.Visitor]. Losses of the same kind in one round are one row.
@@ -569,6 +597,7 @@ func (r *run) result(complete bool) *Result {
 		for f, n := range list {
 			if n > 0 {
 				res.Faults[r.cfg.FaultName(uint8(f))] += n
+				r.sumFaults(r.cfg.Source.Schemas()[ev].Event(), r.cfg.FaultName(uint8(f)), n)
 			}
 		}
 	}

@@ -11,6 +11,9 @@ type Capture struct {
 	Name string
 	// Events are the selections in their order, each with the filter that belongs to it.
 	Events []Event
+	// Programs are texts with on clauses: they name events of their own, and say what
+	// becomes of their records.
+	Programs []string
 	// Exclude takes events away from all selections: names and globs.
 	Exclude []string
 	// Target says whose events are taken.
@@ -35,6 +38,9 @@ type Capture struct {
 	RingBytes int
 	// Period records every so many-th event; 0 and 1 are each.
 	Period int
+	// FilterBudget is how many predicates, calls and rounds of loops a filter with
+	// statements may use on one record; 0 takes the default.
+	FilterBudget int
 	// OnFault is "drop" (default) or "pass": the verdict on a record whose filter faults.
 	OnFault string
 	// KernelCompat makes filters mean exactly what the kernel's engine makes of them, quirks included.

@@ -25,6 +25,9 @@ var (
 // jobName keeps names fit for a folder, a service and a command line.
 var jobName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
+// maxFilterBudget is the most that a program may use on a record, as the language has it.
+const maxFilterBudget = 1 << 20
+
 func knownJobKey(name string) bool {
 	for _, k := range (&decoder{}).jobKeys(&Capture{}, &jobNodes{}) {
 		if k.name == name {
@@ -40,6 +43,7 @@ type jobNodes struct {
 	// overwrite, trigger, before and after are the flight recorder's.
 	overwrite, trigger, before, after *yaml.Node
 	filters                           []filterNode
+	programs                          []*yaml.Node
 	probes                            []probeNode
 }
 
@@ -68,6 +72,13 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 			}
 		}},
 		{"events", func(n *yaml.Node) { at.events = n; d.events(n, c, at) }},
+		{"program", func(n *yaml.Node) {
+			d.each(n, "program", func(e *yaml.Node) {
+				if s, ok := d.text(e, "program"); ok {
+					c.Programs, at.programs = append(c.Programs, strings.TrimSpace(s)), append(at.programs, e)
+				}
+			})
+		}},
 		{"exclude", func(n *yaml.Node) {
 			d.each(n, "exclude", func(e *yaml.Node) { c.Exclude = append(c.Exclude, d.selection(e, "exclude", "")...) })
 		}},
@@ -87,6 +98,11 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 			}
 		}},
 		{"on_fault", func(n *yaml.Node) { d.choice(n, "on_fault", &c.OnFault, onFaultWords[:]...) }},
+		{"filter_budget", func(n *yaml.Node) {
+			if v, ok := d.number(n, "filter_budget", maxFilterBudget); ok {
+				c.FilterBudget = v
+			}
+		}},
 		{"kernel_compat", func(n *yaml.Node) { d.flag(n, "kernel_compat", &c.KernelCompat) }},
 		{"trace_self", func(n *yaml.Node) { d.flag(n, "trace_self", &c.TraceSelf) }},
 		{"fail_on_loss", func(n *yaml.Node) { d.flag(n, "fail_on_loss", &c.FailOnLoss) }},
@@ -121,7 +137,7 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 	d.mapping(n, "a job", d.jobKeys(c, &at), nil)
 	switch {
 	case n.Kind != yaml.MappingNode:
-	case at.events == nil && !mentions(n, "events"):
+	case at.events == nil && len(c.Programs) == 0 && !mentions(n, "events") && !mentions(n, "program"):
 		d.fail(n, "the job has no events; add: events: [\"sched:*\"]")
 	case at.events != nil && len(d.faults) == before:
 		taken := false
@@ -146,6 +162,11 @@ func (d *decoder) job(n *yaml.Node, c *Capture) *yaml.Node {
 	}
 	for _, f := range at.filters {
 		d.filter(f, c)
+	}
+	for i, p := range at.programs {
+		if d.check.Program != nil {
+			d.failWithin(p, d.check.Program(c, c.Programs[i]))
+		}
 	}
 	d.flight(c, &at, before)
 	if at.name != nil {

@@ -32,6 +32,8 @@ type Check struct {
 	// An error that has a method Position() int, or wraps one that has, names the
 	// byte of the filter, and the fault gets that byte's line and column.
 	Filter func(job *Capture, e Event) error
+	// Program returns what is wrong with a program of the job, as Filter does.
+	Program func(job *Capture, text string) error
 	// Trigger returns what is wrong with the job's trigger, as Filter does.
 	Trigger func(job *Capture) error
 	// CPUs returns what is wrong with a list of processors such as "0,2-4".

@@ -14,7 +14,8 @@ type (
 	}
 	jobYAML struct {
 		Name         string       `yaml:"name,omitempty"`
-		Events       []eventYAML  `yaml:"events"`
+		Events       []eventYAML  `yaml:"events,omitempty"`
+		Program      []string     `yaml:"program,omitempty"`
 		Exclude      []string     `yaml:"exclude,omitempty"`
 		Target       targetYAML   `yaml:"target,omitempty"`
 		Outputs      []outputYAML `yaml:"outputs,omitempty"`
@@ -28,6 +29,7 @@ type (
 		Ring         string       `yaml:"ring,omitempty"`
 		Period       int          `yaml:"period,omitempty"`
 		OnFault      string       `yaml:"on_fault,omitempty"`
+		FilterBudget int          `yaml:"filter_budget,omitempty"`
 		KernelCompat bool         `yaml:"kernel_compat,omitempty"`
 		TraceSelf    bool         `yaml:"trace_self,omitempty"`
 		FailOnLoss   bool         `yaml:"fail_on_loss,omitempty"`
@@ -103,7 +105,7 @@ func Marshal(jobs []Capture) ([]byte, error) {
 
 func jobOf(c *Capture) jobYAML {
 	j := jobYAML{
-		Name: c.Name, Exclude: c.Exclude,
+		Name: c.Name, Exclude: c.Exclude, Program: c.Programs, FilterBudget: c.FilterBudget,
 		Target: targetYAML{All: c.Target.All, PIDs: c.Target.PIDs, TIDs: c.Target.TIDs, User: c.Target.User, Comm: c.Target.Comm, Cgroup: c.Target.Cgroup, Tree: c.Target.Tree, CPUs: c.Target.CPUs, Command: c.Target.Command},
 		Rotate: rotateYAML{Size: formatSize(c.Rotate.Size), Every: formatDuration(c.Rotate.Every), OnSignal: c.Rotate.OnSignal, MaxFiles: c.Rotate.MaxFiles},
 

@@ -35,6 +35,10 @@ const (
 	fnHash
 	fnHas
 	fnIsNull
+	fnSample
+	fnRate
+	fnDelta
+	fnChanged
 )
 
 // Function is a built-in function, for lists of them.
@@ -54,9 +58,11 @@ func Builtins() []Function {
 		{"abs", "abs(x)", "the value without its sign; abs of the least s64 is itself", fnAbs, 1, 1},
 		{"any_flag", "any_flag(x, mask) bool", "true where x has any bit of mask", fnAnyFlag, 2, 2},
 		{"bswap", "bswap(x) u64", "the eight bytes in the opposite order", fnBswap, 1, 1},
+		{"changed", "changed(x) bool", "true where x is not what it was the last time that this was asked, and the first time", fnChanged, 1, 1},
 		{"cidr", `cidr(addr, "10.0.0.0/8") bool`, "true where the address, in network order in 4 or 16 bytes, is in the network", fnCIDR, 2, 2},
 		{"clamp", "clamp(x, lo, hi)", "x, but not less than lo and not more than hi", fnClamp, 3, 3},
 		{"contains", "contains(s, part) bool", "true where part occurs in s", fnContains, 2, 2},
+		{"delta", "delta(x) s64", "x less what it was the last time that this was asked; 0 the first time", fnDelta, 1, 1},
 		{"endswith", "endswith(s, part) bool", "true where s ends with part", fnEndsWith, 2, 2},
 		{"has", "has(field) bool", "true where the event has the field; what it guards is not checked where it has not", fnHas, 1, 1},
 		{"has_flag", "has_flag(x, mask) bool", "true where x has all bits of mask", fnHasFlag, 2, 2},
@@ -69,12 +75,17 @@ func Builtins() []Function {
 		{"ntohl", "ntohl(x) u64", "the low 4 bytes in the opposite order", fnNtohl, 1, 1},
 		{"ntohs", "ntohs(x) u64", "the low 2 bytes in the opposite order", fnNtohs, 1, 1},
 		{"popcount", "popcount(x) u64", "the number of bits set, of the 64", fnPopcount, 1, 1},
+		{"rate", "rate(n, ms) bool", "true at most n times in ms milliseconds; both are constants", fnRate, 2, 2},
+		{"sample", "sample(1/n) bool", "true for one of n records, always the same ones", fnSample, 1, 1},
 		{"startswith", "startswith(s, part) bool", "true where s begins with part", fnStartsWith, 2, 2},
 		{"strlen", "strlen(s) u64", "the bytes of a string before its NUL", fnStrlen, 1, 1},
 	}
 }
 
 func (c *checker) call(x *syntax.Call, near *perfpipe.Field) *node {
+	if c.env != nil && c.env.funcs[x.Fun.Name] != nil {
+		return c.userCall(x, c.env.funcs[x.Fun.Name])
+	}
 	var f *Function
 	best, dist := "", 3
 	for _, b := range Builtins() {
@@ -87,11 +98,7 @@ func (c *checker) call(x *syntax.Call, near *perfpipe.Field) *node {
 		}
 	}
 	if f == nil {
-		switch x.Fun.Name {
-		case "sample", "rate", "delta", "changed":
-			return c.errorf(x.Fun, rankKernel, "", "%s() keeps state, which belongs to a later version of the language", x.Fun.Name)
-		}
-		hint := "the functions are abs any_flag bswap cidr clamp contains endswith has has_flag hash ip isnull log2 max min ntohl ntohs popcount startswith strlen"
+		hint := "the functions are abs any_flag bswap changed cidr clamp contains delta endswith has has_flag hash ip isnull log2 max min ntohl ntohs popcount rate sample startswith strlen"
 		if best != "" {
 			hint = "did you mean " + best + "?"
 		}
@@ -106,7 +113,7 @@ func (c *checker) call(x *syntax.Call, near *perfpipe.Field) *node {
 		if !ok {
 			return c.errorf(x.Args[0], rankKernel, "", "%s() takes the name of a field", f.Name)
 		}
-		fld := c.schema.Field(id.Name)
+		fld := c.fieldOf(id.Name)
 		switch {
 		case f.fn == fnHas:
 			return boolNode(fld != nil)
@@ -118,6 +125,10 @@ func (c *checker) call(x *syntax.Call, near *perfpipe.Field) *node {
 		return c.stringCall(x, f)
 	case fnCIDR, fnIP:
 		return c.address(x, f)
+	case fnSample:
+		return c.sample(x)
+	case fnDelta, fnChanged, fnRate:
+		return c.keeping(x, f, near)
 	case fnHash:
 		n := c.value(x.Args[0], near)
 		if n != nil && n.typ == tStr {

@@ -15,6 +15,8 @@ type checker struct {
 	opts   Options
 	errs   []*Error
 	warns  []Warning
+	env    *env // what a program declares; nil for an expression alone
+	budget int
 }
 
 func (c *checker) errorf(x syntax.Expr, r rank, hint, format string, args ...any) *node {
@@ -205,6 +207,9 @@ func (c *checker) ternary(x *syntax.Cond, asCond bool) *node {
 	case a.typ == tStr && b.typ == tStr:
 	default:
 		return c.errorf(x.Else, rankKernel, "", "the two values of ?: are %s and %s", a.typ, b.typ)
+	}
+	if i.effects && (a.nulls || b.nulls) {
+		return c.errorf(x.If, rankKernel, "put it into a variable first", "what chooses between values that may be null changes state, and would be asked twice")
 	}
 	if i.isConst() {
 		n := *a
@@ -466,7 +471,7 @@ func (c *checker) fieldIn(x syntax.Expr) *perfpipe.Field {
 	case *syntax.Paren:
 		return c.fieldIn(x.X)
 	case *syntax.Ident:
-		return c.schema.Field(x.Name)
+		return c.fieldOf(x.Name)
 	case *syntax.Unary:
 		return c.fieldIn(x.X)
 	case *syntax.Cast:

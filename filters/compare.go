@@ -269,7 +269,10 @@ func (c *checker) noFunctions(x syntax.Expr) *node {
 
 // in checks x in {a, lo..hi, ...}.
 func (c *checker) in(x *syntax.Binary) *node {
-	set := x.Y.(*syntax.Set)
+	set, ok := x.Y.(*syntax.Set)
+	if !ok {
+		return c.inMap(x, x.Y.(*syntax.Ident))
+	}
 	a := c.value(x.X, nil)
 	if a == nil {
 		return nil

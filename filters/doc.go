@@ -70,6 +70,87 @@
 //	                           compiling, and what it guards is then not checked:
 //	                           has(dfd) && dfd == 3 serves events without dfd
 //	isnull(field)              whether the field has no value, see below
+//	sample(m/n)                m of n records, chosen by a hash of their time, processor
+//	                           and thread: always the same ones
+//	delta(x) changed(x)        against what x was the last time that this place of the
+//	                           text was reached: the difference (0 the first time),
+//	                           whether it is another (true the first time)
+//	rate(n, ms)                true at most n times in ms milliseconds of $time
+//
+// The last three keep state: see below. What && or || need not decide does not reach them.
+//
+// # Programs
+//
+// A filter that is more than an expression is a program:
+//
+//	program = { decl } ( expr | block | { clause } ) ;
+//	decl    = ["percpu"] "state" type NAME ["=" const] ";"
+//	        | "map" "<" ( "pid" | "tid" | "cpu" | type ) "," type ">" NAME "[" const "]" ";"
+//	        | "const" NAME "=" const ";"
+//	        | type NAME "(" [ type NAME { "," type NAME } ] ")" block ;
+//	clause  = "on" event { "," event } block ;
+//	event   = NAME ":" NAME | "lifecycle" | STRING ;
+//	block   = "{" { stmt } "}" ;
+//	stmt    = type NAME "=" expr ";"
+//	        | target ( "=" | "+=" | "-=" | "&=" | "|=" | "^=" ) expr ";" | target "++" ";"
+//	        | "if" "(" expr ")" body [ "else" body ]
+//	        | "for" "(" NAME "=" expr ";" NAME "<" expr [ "max" const ] ";" NAME "++" ")" body
+//	        | "break" ";" | "continue" ";" | "return" expr ";"
+//	        | "emit" type NAME "=" expr ";" | "delete" NAME "[" expr "]" ";"
+//	        | NAME "(" args ")" ";" | block ;
+//	target  = NAME [ "[" expr "]" ] ;  body = block | stmt ;
+//	type    = s8 s16 s32 s64 u8 u16 u32 u64 bool string ;
+//
+// The expression, or the block, decides a record: every way through a block ends with
+// return, and true keeps the record. Names are those of the innermost block that
+// declares them, then those declared outside, then the event's fields; a name that hides
+// a field gets a warning. What begins with $ cannot be hidden.
+//
+// An on clause says what is done with the records of the events that it names; globs
+// and probes stand in quotes. The clauses of one program share its state and its maps,
+// and are asked for records in the order of their time ([ParseSet]). Fields, and
+// functions that use them, mean in each clause what its event has.
+//
+//	map<pid, u64> woke[8192];
+//	on sched:sched_wakeup { woke[pid] = $time; return false; }
+//	on sched:sched_switch {
+//	    if (!(next_pid in woke)) return false;
+//	    emit u64 latency_ns = $time - woke[next_pid];
+//	    delete woke[next_pid];
+//	    return true;
+//	}
+//
+// Types. A variable, a parameter, a result, an entry of a map hold what their type
+// holds: an integer is cut to the low bits, as a cast cuts it; anything is false in a
+// bool where it is 0. A constant that does not fit is an error. Reading gives s64 or u64
+// again. Strings are in variables, parameters, results and columns; state and maps hold
+// integers and bool: keep hash(s). A null is 0 or "" in a variable.
+//
+// State keeps its value from record to record. A state is one for all processors and
+// depends on the order of their events, which the compiler warns of; a percpu state is
+// one for each. Maps have the capacity that they are declared with, and a new key for a
+// full map is a fault: nothing is ever thrown out. m[k] of a key that is not there is 0
+// and does not make it; k in m asks; delete m[k] takes it away; m[k] += x makes it. Keys
+// are pid and tid (s32), cpu (u32) or an integer type, and are cut to it.
+//
+// Functions have no recursion. Their arguments are computed from left to right, and all
+// of them.
+//
+// Loops count an s64 that nothing else changes up to a bound, which is computed each
+// time. Where the start and the bound are no constants, max says how often it may go
+// round; to go on after that is a fault. min(n, 100) as the bound looks at the first 100.
+//
+// Columns. emit adds a column of its type to the event's table; of several values the
+// last counts. The column is never null where every way to a return that keeps records
+// comes through an emit of it, and the value cannot be null. Of two filters on one event
+// that emit the same column, that counts which keeps the record. Emit stands in the
+// block itself, not in functions.
+//
+// The budget. A program may use Options.Budget on one record; more is a fault.
+// Predicates (comparisons and whatever else is true or false by itself, once decided),
+// calls of declared functions, and the way back to the head of a loop cost 1 each.
+// Constants, && || ! ?: and arithmetic cost nothing. It is counted in the intermediate
+// form ([Program.IR]), and so the same in every tier.
 //
 // # Nulls
 //
@@ -87,9 +168,11 @@
 // # Faults
 //
 // Division by zero, a shift by 64 or more, an index out of range, text that cannot
-// be read, and a field that lies outside of the record abort the whole filter, so
-// that !(a/0 == 1) does not pass either. The record is then dropped, or passed, as
-// Options.OnFault says, and the cause is counted ([Fault]).
+// be read, a field that lies outside of the record, a full map, a loop beyond its max
+// and an exceeded budget abort the whole filter, so that !(a/0 == 1) does not pass
+// either. The record is then dropped, or passed, as Options.OnFault says, and the cause
+// is counted ([Fault]). A record that passes so has no values in the columns of emit.
+// What a program wrote to its state before the fault stays.
 //
 // # Push-down
 //
@@ -102,7 +185,10 @@
 // lies behind it. Predicates over fields of probes are therefore pushed only where they
 // must be true, never beneath a !, and the filter decides again. Of a string whose
 // beginning may be all there is, == alone is pushed. Arrays of probes and bitfields
-// with a sign are not pushed. Under Options.KernelCompat there are no nulls either.
+// with a sign are not pushed. Of a program those conditions are pushed that it asks
+// before it reads or writes anything but the record: if (!(a)) return false; at its
+// beginning, and the terms of an expression before the first that keeps state. State
+// must see the same records with and without the kernel's help. Under Options.KernelCompat there are no nulls either.
 //
 // # Differences from the kernel
 //
@@ -150,8 +236,8 @@
 // into a typed tree, in which a comparison with a constant is a set of ranges; the
 // generator turns that into instructions with two jump targets each, so that a
 // filter of plain predicates runs without registers ([Program.Match]).
-// Declarations, functions, loops and state belong to a later version: the parser
-// knows them and says so.
+// A program becomes statements over such trees (irprogram.go), which the generator of
+// exec.go's machine, and later that of eBPF, are made from.
 package filters
 
 //go:generate go run ./internal/gentables

@@ -21,9 +21,15 @@ const (
 	// FaultUnreadable: a string of user space or behind a pointer, which only the
 	// kernel can read while the event happens.
 	FaultUnreadable
+	// FaultBudget: more predicates, calls and rounds of loops than Options.Budget.
+	FaultBudget
+	// FaultLoop: a loop would go round more often than its max.
+	FaultLoop
+	// FaultMapFull: a new key for a map that holds as many as it can.
+	FaultMapFull
 )
 
-var faultNames = [...]string{"none", "truncated record", "division by zero", "shift out of range", "index out of range", "unreadable string"}
+var faultNames = [...]string{"none", "truncated record", "division by zero", "shift out of range", "index out of range", "unreadable string", "budget exceeded", "loop longer than its max", "map full"}
 
 // String returns the cause: "division by zero".
 func (f Fault) String() string {

@@ -19,6 +19,12 @@ type Options struct {
 	CPUs int
 	// OnFault is the verdict on a record whose filter faults.
 	OnFault Verdict
+	// Budget is how many predicates, calls and rounds of loops a program may use on one
+	// record; 0 is DefaultBudget. An expression alone has no loops and needs none.
+	Budget int
+	// Where is an expression that must hold before a program is asked, "" is none. Only
+	// programs (ShapeOf) have it: an expression is joined by &&.
+	Where string
 	// KernelCompat takes the kernel's language alone, and gives it exactly the
 	// kernel engine's meaning, quirks included.
 	KernelCompat bool
@@ -32,8 +38,9 @@ type Functions interface {
 	ByAddr(addr uint64) (lo, hi uint64, ok bool)
 }
 
-// Program is a filter made ready for the records of one event. It is read-only
-// and may be used by several goroutines.
+// Program is a filter made ready for the records of one event. Of an expression alone
+// it is read-only and may be used by several goroutines; with statements or state it
+// belongs to one.
 type Program struct {
 	source  string
 	schema  *perfpipe.Schema
@@ -49,6 +56,14 @@ type Program struct {
 	onFault bool
 	plain   []plain // all tests of a program of few, where they cannot fault
 	truth   uint32  // the verdict, by which of them hold
+
+	// Of a program with statements or state, which has no root and no code:
+	file    *syntax.File
+	body    *body
+	xcode   []xinstr
+	machine *machine
+	budget  int
+	traced  []xinstr // xcode with visits, made when it is first asked for
 }
 
 // Compile reads src as a filter on the records of s. Its errors are *Error.
@@ -63,6 +78,9 @@ func Compile(src string, s *perfpipe.Schema, o Options) (*Program, error) {
 		return p, p.generate()
 	}
 	file, serr := syntax.Parse(src)
+	if serr == nil && (!file.Plain() || usesState(file.Expr)) {
+		return compileFile(src, file, s, o)
+	}
 	c := &checker{schema: s, opts: o}
 	if file.Expr != nil && (serr == nil || !serr.Lexical) {
 		p.root = c.cond(file.Expr)
@@ -74,9 +92,13 @@ func Compile(src string, s *perfpipe.Schema, o Options) (*Program, error) {
 		return nil, err
 	}
 	p.tree = file.Expr
-	sort.SliceStable(c.warns, func(i, j int) bool { return c.warns[i].Pos < c.warns[j].Pos })
-	p.warns = c.warns
+	p.setWarnings(c.warns)
 	return p, p.generate()
+}
+
+func (p *Program) setWarnings(list []Warning) {
+	sort.SliceStable(list, func(i, j int) bool { return list[i].Pos < list[j].Pos })
+	p.warns = list
 }
 
 // Source returns the text that p was compiled from.
@@ -91,6 +113,9 @@ func (p *Program) Warnings() []Warning { return p.warns }
 // Parsed returns the filter with parentheses that show how it was read; under
 // KernelCompat the source as it is.
 func (p *Program) Parsed() string {
+	if p.body != nil {
+		return syntax.PrintFile(p.file)
+	}
 	if p.tree == nil {
 		return p.source
 	}
@@ -100,7 +125,7 @@ func (p *Program) Parsed() string {
 // NeedsKernel reports whether p reads a string that only the kernel can
 // (.ustring, char *): Match then faults wherever it comes to it, and the filter
 // works only where [Program.Push] says it all.
-func (p *Program) NeedsKernel() bool { return needsKernel(p.root) }
+func (p *Program) NeedsKernel() bool { return p.body == nil && needsKernel(p.root) }
 
 // Reads reports whether p reads a field of that name, in what it was reduced to.
 func (p *Program) Reads(field string) bool { return reads(p.root, field) }

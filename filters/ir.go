@@ -7,9 +7,10 @@ import (
 	"github.com/perfpipe/perfpipe/filters/syntax"
 )
 
-// The intermediate form: a typed tree in which names are resolved, constants
-// folded, and comparisons with constants turned into sets of ranges. Every tier
-// (row evaluator, kernel text, later eBPF) is made from it.
+// The intermediate form of expressions: a typed tree in which names are resolved,
+// constants folded, and comparisons with constants turned into sets of ranges. Every
+// tier (row evaluator, kernel text, eBPF) is made from it. That of statements is in
+// irprogram.go.
 
 // typ is the type of a value.
 type typ uint8
@@ -73,6 +74,15 @@ const (
 	opCIDR               // fld or kids[0] in the network net
 	opKernel             // a string test with the kernel's own quirks: kstr
 	opPresent            // fld has a value
+	// Of programs with declarations and statements alone:
+	opVar     // v
+	opState   // cell
+	opMapGet  // m[kids[0]], 0 where it has no such key
+	opMapHas  // kids[0] in m
+	opUser    // call(kids...)
+	opDelta   // kids[0] less what it was the last time; cell, the first of two
+	opChanged // whether kids[0] is not what it was the last time; cell, the first of two
+	opRate    // at most kids[0] times true in kids[1] ns; cell, the first of three
 )
 
 // meta names what is known of a record beside its bytes.
@@ -118,7 +128,11 @@ type node struct {
 	nulls  bool  // it or something below it reads a field that may have no value
 	// guarded is an && that [guard] made: one predicate, not two terms.
 	guarded bool
-	load    load
+	// inner: it or something below it reads more than the record: a variable, state, a map.
+	inner bool
+	// effects: finding its value changes state.
+	effects bool
+	load    load // of opVar and the operations behind it, size and signed are those of its type
 	val     uint64
 	str     string
 	fld     *perfpipe.Field
@@ -128,6 +142,10 @@ type node struct {
 	kstr    *kernelString
 	cpus    []span
 	net     *network
+	v       *variable
+	cell    *cell
+	m       *table
+	call    *function
 	src     syntax.Expr // what it was written as, nil for what was made
 }
 
@@ -150,6 +168,8 @@ func mkNode(o op, t typ, kids ...*node) *node {
 	for _, k := range kids {
 		n.faults = n.faults || k.faults
 		n.nulls = n.nulls || k.nulls
+		n.inner = n.inner || k.inner
+		n.effects = n.effects || k.effects
 	}
 	return n
 }
@@ -248,6 +268,8 @@ func (n *node) domain() span {
 		return n.load.bounds()
 	case n.typ == tBool:
 		return span{0, 1}
+	case n.op >= opVar && n.load.size != 0:
+		return n.load.bounds()
 	case n.typ == tInt:
 		return span{1 << 63, math.MaxInt64}
 	}

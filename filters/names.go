@@ -13,6 +13,11 @@ import (
 // name resolves an identifier: a field of the event, a generic field of the
 // kernel, true and false, a symbolic value.
 func (c *checker) name(x *syntax.Ident, near *perfpipe.Field) *node {
+	if c.env != nil {
+		if n, ok := c.envName(x); ok {
+			return n
+		}
+	}
 	if f := c.schema.Field(x.Name); f != nil {
 		return c.field(x, f)
 	}
@@ -289,7 +294,7 @@ func (c *checker) suffix(x *syntax.Suffix) *node {
 	if !ok {
 		return c.errorf(x, rankKernel, "", ".%s belongs behind the name of a field", x.Name)
 	}
-	f := c.schema.Field(id.Name)
+	f := c.fieldOf(id.Name)
 	if f == nil {
 		return c.name(id, nil)
 	}
@@ -308,6 +313,9 @@ func (c *checker) suffix(x *syntax.Suffix) *node {
 
 // index is v[i]: an element of an array, a byte of a string.
 func (c *checker) index(x *syntax.Index) *node {
+	if m := c.mapOf(x.X); m != nil {
+		return c.element(m, x.I)
+	}
 	a := c.value(x.X, nil)
 	i := c.value(x.I, nil)
 	if a == nil || i == nil {

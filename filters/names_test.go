@@ -72,7 +72,7 @@ func TestErrors(t *testing.T) {
 		{"strlan(prev_comm) == 1", 1, []string{"did you mean strlen?"}},
 		{"strlen(prev_pid) == 1", 8, []string{"needs a string"}},
 		{"strlen() == 1", 1, []string{"one argument", "strlen(s)"}},
-		{"sample(prev_pid)", 1, []string{"later version"}},
+		{"sample(prev_pid)", 8, []string{"fraction", "sample(1/100)"}},
 		{"$foo == 1", 1, []string{"unknown $foo", "$cpu"}},
 		{"min(prev_pid, (u64)next_pid) == 1", 15, []string{"mixed"}},
 		{"prev_pid in {1, next_pid}", 17, []string{"constant"}},

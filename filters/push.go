@@ -78,7 +78,12 @@ type pusher struct {
 
 // Push says in the kernel's language as much of p as it can: exactly, or weaker.
 func (p *Program) Push(k KernelFeatures) Pushed {
-	terms := conjuncts(p.root, nil)
+	var terms []*node
+	if p.body == nil {
+		terms = conjuncts(p.root, nil)
+	} else {
+		terms = p.prefix()
+	}
 	var out Pushed
 	size, faulted := 0, false
 	for _, n := range terms {
@@ -120,7 +125,7 @@ func (p *Program) Push(k KernelFeatures) Pushed {
 	}
 	var texts []string
 	var rest *node
-	out.Exact = true
+	out.Exact = p.body == nil
 	for i := range out.Parts {
 		t := &out.Parts[i]
 		if t.Text != "" {
@@ -143,7 +148,10 @@ func (p *Program) Push(k KernelFeatures) Pushed {
 		}
 	}
 	out.Text = strings.Join(texts, " && ")
-	if !out.Exact {
+	if p.body != nil {
+		// The terms come again in it.
+		out.Rest = p
+	} else if !out.Exact {
 		q := *p
 		q.root = rest
 		// What was compiled as a whole compiles in part.
@@ -158,6 +166,9 @@ func (p *Program) Push(k KernelFeatures) Pushed {
 
 // termSource is how a term was written.
 func (p *Program) termSource(n *node) string {
+	if n.src == nil && n.op == opNot && n.kids[0].src != nil {
+		return "!(" + syntax.Print(syntax.Bare(n.kids[0].src)) + ")"
+	}
 	if n.src == nil {
 		return p.source
 	}

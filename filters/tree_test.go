@@ -15,6 +15,7 @@ import (
 type treeEval struct {
 	r     *perfpipe.Record
 	fault Fault
+	prog  *progEval // of a program, which has variables and a budget
 }
 
 func (e *treeEval) decide(n *node, pass bool) (bool, Fault) {
@@ -61,6 +62,21 @@ func (e *treeEval) truth(n *node) bool {
 			return e.truth(n.kids[1])
 		}
 		return e.truth(n.kids[2])
+	}
+	v := e.leaf(n)
+	if e.prog != nil && e.fault == 0 {
+		e.prog.charge(e)
+	}
+	return v && e.fault == 0
+}
+
+// leaf decides a predicate.
+func (e *treeEval) leaf(n *node) bool {
+	switch n.op {
+	case opMapHas, opChanged, opRate:
+		return e.prog.test(e, n)
+	case opVar, opState, opMapGet, opUser:
+		return e.prog.value(e, n).Sign() != 0
 	case opIn:
 		v, t := e.value(n.kids[0]), n.kids[0].typ
 		for _, s := range n.set {
@@ -135,6 +151,11 @@ func (e *treeEval) str(n *node) string {
 			return e.str(n.kids[1])
 		}
 		return e.str(n.kids[2])
+	case opVar:
+		return e.prog.strs[n.v]
+	case opUser:
+		e.prog.value(e, n)
+		return e.prog.result
 	}
 	if n.fld.Probed != nil {
 		b, _, _, ok := n.fld.Text(e.r.Raw)
@@ -155,6 +176,10 @@ func (e *treeEval) str(n *node) string {
 func (e *treeEval) value(n *node) *big.Int {
 	if e.fault != 0 {
 		return new(big.Int)
+	}
+	switch n.op {
+	case opVar, opState, opMapGet, opUser, opDelta:
+		return e.prog.value(e, n)
 	}
 	if n.typ == tBool {
 		if e.truth(n) {

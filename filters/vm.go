@@ -16,6 +16,14 @@ func (p *Program) Match(r *perfpipe.Record) (ok bool, fault Fault) {
 		}
 		return p.match(r)
 	}
+	return p.other(r)
+}
+
+// other decides what is more than plain tests.
+func (p *Program) other(r *perfpipe.Record) (bool, Fault) {
+	if p.body != nil {
+		return p.exec(r)
+	}
 	if p.regs <= smallRegs {
 		return p.runSmall(r, nil)
 	}
@@ -27,6 +35,10 @@ func (p *Program) Match(r *perfpipe.Record) (ok bool, fault Fault) {
 // are written, what begins with $ with its $.
 func (p *Program) Visited(r *perfpipe.Record, names []string) (visited []string, ok bool, fault Fault) {
 	t := &tracer{names: names, from: len(names)}
+	if p.body != nil {
+		ok, fault = p.execTraced(r, t)
+		return t.names, ok, fault
+	}
 	if p.regs <= smallRegs {
 		ok, fault = p.runSmall(r, t)
 	} else {

@@ -53,7 +53,10 @@ damage is kept), 2 usage, 3 the recording has losses, under --fail-on-loss.`,
 			if o.every && len(c.Events) > 1 {
 				return usageError(errors.New("convert: a filter belongs to the -e before it, and one stands before the first: put -e EVENT first"))
 			}
-			if len(c.Events) == 0 {
+			if o.every && len(c.Programs) > 0 {
+				return usageError(errors.New("convert: a program names its events, and a filter before any -e is for all events: put the filter into the program"))
+			}
+			if len(c.Events)+len(c.Programs) == 0 {
 				c.Events = []configs.Event{{Select: []string{"*:*"}}}
 			}
 			r, name, err := openRecording(args, o)
@@ -74,6 +77,7 @@ damage is kept), 2 usage, 3 the recording has losses, under --fail-on-loss.`,
 		}
 		return f.filter(v)
 	}}, "filter", "filter for the -e before it, or for all events; several are joined by &&")
+	fl.Var(setter{"FILE|TEXT", f.program}, "program", "a program whose on clauses name events and say which records are kept: 'perfpipe filters'; repeatable")
 	f.addShared(fl)
 	fl.BoolVar(&o.sample, "sample", false, "convert the small recording that perfpipe carries instead of a file")
 	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no closing line")

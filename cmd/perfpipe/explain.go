@@ -21,6 +21,7 @@ type explainOptions struct {
 	shape   shapeOptions
 	compat  bool
 	onFault string
+	ir      bool
 	// overwrite asks which engine is the flight recorder's.
 	overwrite bool
 }
@@ -62,6 +63,7 @@ permission.`,
 	f := c.Flags()
 	o.shape.addFlags(c)
 	f.BoolVar(&o.compat, "kernel-compat", false, "follow the kernel's filter engine to the letter")
+	f.BoolVar(&o.ir, "ir", false, "print the typed intermediate form that every tier is made from")
 	f.BoolVar(&o.overwrite, "overwrite", false, "say which engine records the event for record --overwrite")
 	f.StringVar(&o.onFault, "on-fault", "drop", "the verdict on a record whose filter faults, drop or `pass`")
 	return c
@@ -71,6 +73,19 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 	verdict, err := onFaultVerdict(o.onFault)
 	if err != nil {
 		return err
+	}
+	if filter, err = filterText(filter); err != nil {
+		return usageError(err)
+	}
+	if o.shape.none() && filters.ShapeOf(filter) == filters.ShapeSet {
+		// The program names its events itself.
+		set, err := filters.ParseSet(filter)
+		if err != nil {
+			return usageError(err)
+		}
+		for _, c := range set.Clauses() {
+			o.shape.events = append(o.shape.events, c.Events...)
+		}
 	}
 	shapes, err := o.shape.schemas(st)
 	if err != nil {
@@ -99,6 +114,9 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		}
 		push := p.Push(kernelFeatures())
 		explainFilter(out, p, push)
+		if o.ir {
+			fmt.Fprintf(out, "ir:\n%s", indented(p.IR()))
+		}
 		explainEngine(out, o, perfev.Event{Schema: s, User: o.shape.probes[s] != nil, Filter: push.Text, KernelFilter: p.NeedsKernel() || o.compat, ReadsContext: readsContext(p)})
 		if len(o.shape.events) > 0 && s.ID != 0 && push.Text != "" {
 			refused = errors.Join(refused, askKernel(out, s.Event(), push.Text))
@@ -153,9 +171,18 @@ func symbolList(f *perfpipe.Field) string {
 
 func explainFilter(w io.Writer, p *filters.Program, push filters.Pushed) {
 	fmt.Fprintf(w, "event:   %s\n", eventName(p.Schema()))
-	fmt.Fprintf(w, "filter:  %s\n", p.Source())
-	fmt.Fprintf(w, "read as: %s\n", p.Parsed())
-	fmt.Fprintf(w, "terms:\n")
+	fmt.Fprintf(w, "filter:  %s\n", hanging(p.Source()))
+	fmt.Fprintf(w, "read as: %s\n", hanging(p.Parsed()))
+	for _, e := range p.Emits() {
+		null := ""
+		if e.Nullable {
+			null = ", may be null"
+		}
+		fmt.Fprintf(w, "column:  %s %s%s\n", e.Name, e.Type, null)
+	}
+	if len(push.Parts) > 0 {
+		fmt.Fprintf(w, "terms:\n")
+	}
 	for i := range push.Parts {
 		part := &push.Parts[i]
 		tier := "process"
@@ -181,9 +208,12 @@ func explainFilter(w io.Writer, p *filters.Program, push filters.Pushed) {
 		text = "(nothing)"
 	}
 	fmt.Fprintf(w, "pushed:  %s\n", text)
-	if push.Exact {
+	switch {
+	case push.Exact:
 		fmt.Fprintf(w, "process: nothing is left to decide\n")
-	} else {
+	case p.Stateful():
+		fmt.Fprintf(w, "process: runs the program on the records that the kernel lets through\n")
+	default:
 		fmt.Fprintf(w, "process: decides the rest of the records that the kernel lets through\n")
 	}
 	for _, warn := range p.Warnings() {
@@ -235,4 +265,14 @@ func describeRefusals(ch perfev.Choice) string {
 		fmt.Fprintf(&b, "  not %s: %v\n", r.Engine, r.Err)
 	}
 	return b.String()
+}
+
+// indented is text with blanks before each line.
+func indented(s string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ") + "\n"
+}
+
+// hanging is text whose further lines stand below the first, behind a label of nine letters.
+func hanging(s string) string {
+	return strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n         ")
 }

@@ -26,6 +26,9 @@ func planTriggers(c *configs.Capture, plan []*planned, features filters.KernelFe
 	if c.Trigger == "" {
 		return nil, nil
 	}
+	if !c.KernelCompat && filters.ShapeOf(c.Trigger) != filters.ShapeExpr {
+		return nil, usageError(errors.New("--trigger: it is one expression without statements and state"))
+	}
 	comm, err := commFilter(c.Target.Comm)
 	if err != nil {
 		return nil, usageError(err)
@@ -38,7 +41,7 @@ func planTriggers(c *configs.Capture, plan []*planned, features filters.KernelFe
 		if p.life {
 			continue // its rows are made of other events, behind the rings
 		}
-		prog, err := compileFilter(c.Trigger, withComm(c.Trigger, comm), p.schema, opts)
+		prog, err := compileFilter(c.Trigger, withComm(c.Trigger, comm), comm, p.schema, opts)
 		var fe *filters.Error
 		switch {
 		case err == nil:

@@ -41,6 +41,7 @@ func jobChecks(here schemas) configs.Check {
 			return err
 		},
 		Output:  checkOutput,
+		Program: func(_ *configs.Capture, text string) error { return checkProgram(text) },
 		Trigger: func(job *configs.Capture) error { return parseFilter(job, job.Trigger) },
 	}
 	if here == nil {
@@ -58,6 +59,7 @@ func jobChecks(here schemas) configs.Check {
 		_, err := here.Select([]string{name}, nil)
 		return err
 	}
+	check.Program = func(job *configs.Capture, text string) error { return checkProgramHere(here, job, text) }
 	check.Trigger = func(job *configs.Capture) error { return checkTrigger(here, job) }
 	check.Filter = func(job *configs.Capture, e configs.Event) error {
 		if !known(here, job, e) {

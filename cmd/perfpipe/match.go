@@ -21,6 +21,7 @@ type matchOptions struct {
 	visited bool
 	compat  bool
 	onFault string
+	budget  int
 	verdict bool // --on-fault was given: faults carry the verdict
 }
 
@@ -30,7 +31,8 @@ func newMatch(st streams) *cobra.Command {
 		Use:   "match FILTER (--event EVENT | --format FILE | --fields LIST) < RECORDS.ndjson",
 		Short: "try a filter on records given as JSON",
 		Long: `Read records as JSON, one object a line, and print for each {"match":true},
-{"match":false} or {"fault":"..."}. It needs no privilege but with --event.
+{"match":false} or {"fault":"..."}; of a program also the columns that it adds. It needs no
+privilege but with --event.
 
 A field that the object does not name is zero, and names that are no fields are passed
 over. Integers may have all 64 bits; strings may use \xNN for bytes that are no UTF-8;
@@ -54,6 +56,7 @@ Exit status: 0 all lines were decided, 1 a line is no record, 2 usage or a bad f
 	o.shape.addFlags(c)
 	f.BoolVar(&o.visited, "visited", false, "name the fields that were evaluated, in order")
 	f.BoolVar(&o.compat, "kernel-compat", false, "follow the kernel's filter engine to the letter")
+	f.IntVar(&o.budget, "filter-budget", filters.DefaultBudget, "predicates, calls and rounds of loops that a program may use on a record: `N`")
 	f.StringVar(&o.onFault, "on-fault", "drop", "the verdict on a record whose filter faults, drop or `pass`; faults then name it")
 	return c
 }
@@ -93,7 +96,10 @@ func runMatch(st streams, filter string, o *matchOptions) error {
 		return usageError(fmt.Errorf("match: --event selects %d events, want one", len(shapes)))
 	}
 	s := shapes[0]
-	p, err := filters.Compile(filter, s, withFunctions(filters.Options{KernelCompat: o.compat, OnFault: verdict}, filter))
+	if filter, err = filterText(filter); err != nil {
+		return usageError(err)
+	}
+	p, err := filters.Compile(filter, s, withFunctions(filters.Options{KernelCompat: o.compat, OnFault: verdict, Budget: o.budget}, filter))
 	if err != nil {
 		return usageError(err)
 	}
@@ -127,7 +133,7 @@ func matchLines(in io.Reader, out *bufio.Writer, p *filters.Program, o *matchOpt
 			} else {
 				ok, fault = p.Match(rec)
 			}
-			writeVerdict(out, ok, fault, visited, o)
+			writeVerdict(out, p, ok, fault, visited, o)
 			if br.Buffered() == 0 {
 				if err := out.Flush(); err != nil {
 					return fmt.Errorf("write results: %w", err)
@@ -140,7 +146,7 @@ func matchLines(in io.Reader, out *bufio.Writer, p *filters.Program, o *matchOpt
 	}
 }
 
-func writeVerdict(w *bufio.Writer, ok bool, fault filters.Fault, visited []string, o *matchOptions) {
+func writeVerdict(w *bufio.Writer, p *filters.Program, ok bool, fault filters.Fault, visited []string, o *matchOptions) {
 	b := w.AvailableBuffer()
 	if fault != 0 {
 		b = append(b, `{"fault":`...)
@@ -161,8 +167,46 @@ func writeVerdict(w *bufio.Writer, ok bool, fault filters.Fault, visited []strin
 		}
 		b = append(b, ']')
 	}
+	if ok && len(p.Emits()) > 0 {
+		b = appendEmitted(append(b, `,"emit":`...), p)
+	}
 	// A failed write is reported by the next Flush.
 	_, _ = w.Write(append(b, '}', '\n'))
+}
+
+// appendEmitted appends the columns that the last record got, as a JSON object.
+func appendEmitted(b []byte, p *filters.Program) []byte {
+	open := byte('{')
+	for i, e := range p.Emits() {
+		b = strconv.AppendQuote(append(b, open), e.Name)
+		b = append(b, ':')
+		open = ','
+		if e.Type == "string" {
+			text, ok := p.EmittedText(i)
+			if !ok {
+				b = append(b, "null"...)
+				continue
+			}
+			escaped, _ := perfpipe.AppendText(nil, text)
+			quoted, err := json.Marshal(string(escaped))
+			if err == nil { // text always marshals
+				b = append(b, quoted...)
+			}
+			continue
+		}
+		v, ok := p.EmittedInt(i)
+		switch {
+		case !ok:
+			b = append(b, "null"...)
+		case e.Type == "bool":
+			b = strconv.AppendBool(b, v != 0)
+		case e.Type[0] == 's':
+			b = strconv.AppendInt(b, int64(v), 10)
+		default:
+			b = strconv.AppendUint(b, v, 10)
+		}
+	}
+	return append(b, '}')
 }
 
 // recordEncoder makes raw records of JSON objects, by the layout of one event. A

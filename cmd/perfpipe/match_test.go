@@ -48,6 +48,11 @@ func TestMatch(t *testing.T) {
 		{"kernel suffix", `c ~ "*sh"`, `{"c":"bash"}`, `{"match":false}`, []string{"--kernel-compat"}},
 		{"several lines", "a > 1", "{\"a\":1}\n\n  {\"a\":2}\n{\"a\":3}", "{\"match\":false}\n{\"match\":true}\n{\"match\":true}", nil},
 		{"no lines", "a > 1", "", "", nil},
+		{"program", "state u64 n; { n++; if (a == 3) { emit s8 x = -a; emit string y = s; emit bool z = b > 0; } return n > 1; }",
+			"{\"a\":1}\n{\"a\":2}\n{\"a\":3,\"s\":\"q\\\"\"}", "{\"match\":false}\n{\"match\":true,\"emit\":{\"x\":null,\"y\":null,\"z\":null}}\n{\"match\":true,\"emit\":{\"x\":-3,\"y\":\"q\\\"\",\"z\":false}}", nil},
+		{"program's only clause", "on any:event { return a == 1; }", `{"a":1}`, `{"match":true}`, nil},
+		{"budget", "{ for (i = 0; i < 9; i++) {} return true; }", "{}", `{"fault":"budget exceeded"}`, []string{"--filter-budget", "5"}},
+		{"visited by a program", "{ if (a == 1) return b == 1; return c == \"x\"; }", `{"a":0}`, `{"match":false,"visited":["a","c"]}`, []string{"--visited"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			args := append([]string{"match", tt.filter, "--fields", testFields}, tt.flags...)

@@ -104,7 +104,7 @@ func fillRun(run *collector.Config, plan []*planned) {
 	run.FaultName = faultName
 	for _, p := range plan {
 		run.Filters = append(run.Filters, p.inProcess())
-		run.KeepEmpty = append(run.KeepEmpty, p.keepEmpty)
+		run.KeepEmpty = append(run.KeepEmpty, p.keepEmpty && !p.mute())
 		run.Meta = append(run.Meta, map[string]string{
 			"event": p.schema.Event(), "format_sha256": p.schema.FormatSHA256, "filter": p.source,
 		})

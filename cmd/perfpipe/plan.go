@@ -79,7 +79,7 @@ func makePlan(c *configs.Capture, from schemas, probes *prober, features filters
 				p.all = true
 				continue
 			}
-			prog, err := compileFilter(sel.Filter, text, p.schema, opts)
+			prog, err := compileFilter(sel.Filter, text, comm, p.schema, opts)
 			if err != nil {
 				bad = append(bad, p.schema.Event())
 				if badErr == nil {
@@ -88,10 +88,15 @@ func makePlan(c *configs.Capture, from schemas, probes *prober, features filters
 				continue
 			}
 			p.progs = append(p.progs, prog)
-			p.source = joinFilter(p.source, text)
+			p.source = joinFilter(p.source, prog.Source())
 		}
 		if badErr != nil {
 			return nil, usageError(filterError(badErr, bad, len(chosen)))
+		}
+	}
+	for _, text := range c.Programs {
+		if err := pl.program(text, comm, opts); err != nil {
+			return nil, err
 		}
 	}
 	if len(pl.list) == 0 {
@@ -152,8 +157,19 @@ func withComm(filter, comm string) string {
 
 // compileFilter compiles text, which the user's filter is a part of: its own faults are
 // told by its own words.
-func compileFilter(own, text string, s *perfpipe.Schema, o filters.Options) (*filters.Program, error) {
+func compileFilter(own, text, comm string, s *perfpipe.Schema, o filters.Options) (*filters.Program, error) {
 	o = withFunctions(o, own)
+	if !o.KernelCompat && own != "" {
+		switch filters.ShapeOf(own) {
+		case filters.ShapeSet:
+			return nil, errors.New("the filter has on clauses, which name events of their own: give it to --program, without an -e")
+		case filters.ShapeProgram:
+			if text != own {
+				o.Where = comm
+			}
+			return filters.Compile(own, s, o)
+		}
+	}
 	if own != "" && own != text {
 		if _, err := filters.Compile(own, s, o); err != nil {
 			return nil, err
@@ -235,7 +251,7 @@ func (pl *planner) add(key string, p *planned) *planned {
 }
 
 func filterOptions(c *configs.Capture) filters.Options {
-	o := filters.Options{KernelCompat: c.KernelCompat, CPUs: possibleCPUs()}
+	o := filters.Options{KernelCompat: c.KernelCompat, CPUs: possibleCPUs(), Budget: c.FilterBudget}
 	if c.OnFault == "pass" {
 		o.OnFault = filters.Pass
 	}
@@ -271,13 +287,14 @@ func (p *planned) settle(features filters.KernelFeatures) error {
 	if p.life {
 		// No kernel sees these records.
 		if p.all {
-			p.progs, p.source = nil, ""
+			p.watchers()
 		}
-		p.exact = p.all
+		p.exact = p.all && len(p.progs) == 0
 		return p.unpushed()
 	}
 	if p.all {
-		p.progs, p.source, p.exact = nil, "", true
+		p.watchers()
+		p.exact = len(p.progs) == 0
 		return nil
 	}
 	var texts []string
@@ -330,9 +347,16 @@ func (p *planned) inProcess() []collector.Filter {
 		return nil
 	}
 	var list []collector.Filter
+	if p.all {
+		list = append(list, everything{})
+	}
 	for i, prog := range p.progs {
 		if p.push != "" && len(p.progs) == 1 && p.rest[i] != nil {
 			prog = p.rest[i]
+		}
+		if prog.Stateful() {
+			list = append(list, newWatcher(prog))
+			continue
 		}
 		list = append(list, decider{prog})
 	}

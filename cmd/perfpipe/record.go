@@ -14,6 +14,7 @@ import (
 
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
+	"github.com/perfpipe/perfpipe/filters"
 	"github.com/perfpipe/perfpipe/uprobe"
 )
 
@@ -40,6 +41,7 @@ const recordExample = `  perfpipe record -e irq:irq_handler_entry --filter 'irq=
   perfpipe record -e sched:sched_wakeup --filter 'prio < 100 && comm ~ "kworker*"' -a -o - --format ndjson --duration 1s
   perfpipe record -e 'uretprobe:bash:readline(ret:string)' --duration 1m -o lines.parquet
   perfpipe record -x libc.so.6 -e 'malloc(arg0:u64)' --filter 'arg0 > 4096' -g -o heap -- ls
+  perfpipe record --program 'on sched:sched_process_exec { return rate(10, 1000); }' -a -o execs -- make
   perfpipe record -e lifecycle -e 'sched:*' -p 4711 --tree -o life
   perfpipe record -e 'sched:*' --overwrite --trigger 'prev_comm == "backup"' --before 2s --after 1s -o moments
   perfpipe record -e 'block:*' -a --switch-output=1h --switch-max-files 24 -o /var/lib/perfpipe/block`
@@ -63,7 +65,7 @@ func newRecord(st streams) *cobra.Command {
 			for _, w := range f.finish() {
 				fmt.Fprintf(st.err, "perfpipe record: %s\n", w)
 			}
-			if len(c.Events) == 0 {
+			if len(c.Events)+len(c.Programs) == 0 {
 				return usageError(errors.New("record: no event is named; -e 'sched:*' names some, 'perfpipe list' shows them all"))
 			}
 			if err := checkChoices(c); err != nil {
@@ -85,6 +87,9 @@ func checkChoices(c *configs.Capture) error {
 	}
 	if c.Types != "kernel" && c.Types != "portable" {
 		return fmt.Errorf("--types %q is neither kernel nor portable", c.Types)
+	}
+	if c.FilterBudget < 0 || c.FilterBudget > filters.MaxBudget {
+		return fmt.Errorf("--filter-budget %d: it is at most %d, and 0 is the default", c.FilterBudget, filters.MaxBudget)
 	}
 	if c.Period < 0 {
 		return fmt.Errorf("--count %d: the distance of events is not negative", c.Period)
@@ -132,7 +137,8 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	c := f.c
 	fl.VarP(setter{"EVENT", f.event}, "event", "e", "events, probes and lifecycle, as above; globs, several with commas, !name takes away; repeatable")
 	fl.VarP(setter{"BINARY", f.binary}, "exec", "x", "the -e behind it name functions of this program or library")
-	fl.Var(setter{"EXPR", f.filter}, "filter", "filter for the -e before it; several are joined by &&")
+	fl.Var(setter{"EXPR", f.filter}, "filter", "filter for the -e before it, @FILE reads it; several are joined by &&")
+	fl.Var(setter{"FILE|TEXT", f.program}, "program", "a program whose on clauses name events and say which records are kept: 'perfpipe filters'; repeatable")
 	fl.BoolVarP(&c.Target.All, "all-cpus", "a", false, "every task, also while a command runs")
 	fl.VarP(setter{"PID,..", f.ids(&c.Target.PIDs)}, "pid", "p", "processes, all their threads")
 	fl.VarP(setter{"TID,..", f.ids(&c.Target.TIDs)}, "tid", "t", "single threads")
@@ -188,6 +194,7 @@ func (f *recordFlags) addShared(fl *pflag.FlagSet) {
 	fl.Lookup("compression-level").NoOptDefVal = "1"
 	fl.IntVar(&c.Threads, "threads", 0, "`N` threads encode and compress Parquet, beside the one that reads (default half of the processors, 1 to 4)")
 	fl.StringVar(&c.OnFault, "on-fault", "drop", "what becomes of a record whose filter faults: drop or pass")
+	fl.IntVar(&c.FilterBudget, "filter-budget", filters.DefaultBudget, "predicates, calls and rounds of loops that a program may use on a record: `N`")
 	fl.BoolVar(&c.KernelCompat, "kernel-compat", false, "filters mean exactly what the kernel's engine makes of them")
 	fl.BoolVar(&c.Decode, "decode", false, "add a <field>_name column beside enums and flags")
 	fl.StringVar(&c.Types, "types", "kernel", "kernel, or portable: unsigned columns widened")
@@ -288,11 +295,27 @@ func (f *recordFlags) filter(v string) error {
 	if len(f.c.Events) == 0 {
 		return errors.New("a filter belongs to the -e before it, and there is none: put -e EVENT first")
 	}
+	v, err := filterText(v)
+	if err != nil {
+		return err
+	}
 	e := &f.c.Events[len(f.c.Events)-1]
 	if e.Filter != "" {
+		if err := joinPrograms(e.Filter, v); err != nil {
+			return err
+		}
 		v = "(" + e.Filter + ") && (" + v + ")"
 	}
 	e.Filter = v
+	return nil
+}
+
+func (f *recordFlags) program(v string) error {
+	text, err := programText(v)
+	if err != nil {
+		return err
+	}
+	f.c.Programs = append(f.c.Programs, text)
 	return nil
 }
 

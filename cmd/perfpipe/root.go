@@ -91,6 +91,7 @@ func newRoot(st streams) *cobra.Command {
 		newDemo(st),
 		newDoctor(st),
 		newExplain(st),
+		newFilters(st),
 		newList(st),
 		newMatch(st),
 		newProbes(st),

@@ -36,6 +36,9 @@ func (o *shapeOptions) addFlags(c *cobra.Command) {
 	f.StringVar(&o.fields, "fields", "", "the fields as a `LIST`, 'a:s32,b:u8,s:string,c:char[16],v:u32[4]'")
 }
 
+// none reports whether nothing says what the records look like.
+func (o *shapeOptions) none() bool { return len(o.events) == 0 && o.format == "" && o.fields == "" }
+
 // schemas resolves the flags. Its errors carry their exit status.
 func (o *shapeOptions) schemas(st streams) ([]*perfpipe.Schema, error) {
 	given := 0

@@ -1,10 +1,17 @@
 package syntax
 
-// File is a filter as a whole: an expression. (Declarations and blocks come
-// before it; see [Parse].)
+// File is a filter as a whole: one expression; or a program, which is declarations
+// and then an expression, a block, or clauses for several events. One of Expr, Body
+// and Ons is set.
 type File struct {
-	Expr Expr
+	Decls []Decl
+	Expr  Expr
+	Body  *Block
+	Ons   []*On
 }
+
+// Plain reports whether the file is one expression.
+func (f *File) Plain() bool { return f.Expr != nil && len(f.Decls) == 0 }
 
 // Expr is a node of the tree. Its span is src[pos:end].
 type Expr interface {

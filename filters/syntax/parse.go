@@ -11,17 +11,23 @@ const MaxDepth = 2500
 
 // Parse reads a filter. With an error comes as much of the tree as stands before
 // it, which may be nil; whoever checks names can then tell which fault is first.
-//
-// Declarations (state, map, const, functions, on, emit) and blocks are recognised
-// and refused: they belong to a later version of the language.
+// Of a program with an error nothing comes.
 func Parse(src string) (*File, *Error) {
 	toks, err := scan(src)
 	if toks == nil {
 		return &File{}, err
 	}
 	p := &parser{src: src, toks: toks, illegal: err}
-	if d := p.declaration(); d != nil {
-		return &File{}, d
+	if p.startsProgram() {
+		p.stmts = true
+		f := p.file()
+		if p.err != nil {
+			return &File{}, p.err
+		}
+		if err != nil {
+			return &File{}, err
+		}
+		return f, nil
 	}
 	x := p.cond()
 	if p.err == nil && p.tok().Kind != EOF {
@@ -35,6 +41,7 @@ type parser struct {
 	toks    []Token
 	at      int
 	depth   int
+	stmts   bool // a semicolon ends an expression
 	err     *Error
 	illegal *Error // what the scanner thinks of the first illegal token
 }
@@ -93,9 +100,9 @@ func (p *parser) unexpected(want string) {
 		hint = `write !(field ~ "pattern")`
 	case Assign:
 		if p.text(t) == "=" {
-			hint = "write == to compare; a filter assigns nothing"
+			hint = "write == to compare; what assigns are statements, which stand in { }"
 		} else {
-			hint = "a filter assigns nothing"
+			hint = "what assigns are statements, which stand in { }"
 		}
 	case Name:
 		switch p.text(t) {
@@ -109,7 +116,7 @@ func (p *parser) unexpected(want string) {
 	case Dot:
 		hint = `the suffixes are .ustring and .function; an address is ip("127.0.0.1")`
 	case Semi, RBrace:
-		hint = "statements belong to a later version of the language"
+		hint = "statements stand in a block: { ...; return true; }"
 	case Not:
 		if want != "" {
 			hint = "! reaches as far as && does: put it and its operand in parentheses here, (!x)"
@@ -134,34 +141,6 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// declaration refuses what begins like a declaration or a block.
-func (p *parser) declaration() *Error {
-	t, u := p.tok(), p.peek(1)
-	if t.Kind == LBrace {
-		return later(t, "blocks of statements")
-	}
-	if t.Kind != Name {
-		return nil
-	}
-	word := p.text(t)
-	named := u.Kind == Name
-	switch {
-	case named && (word == "state" || word == "percpu" || word == "const"):
-		return later(t, word+" declarations")
-	case word == "map" && u.Kind == Lt && p.peek(2).Kind == Name && p.peek(3).Kind == Comma:
-		return later(t, "maps")
-	case named && word == "on" && p.peek(2).Kind == Colon:
-		return later(t, "on blocks")
-	case named && (word == "emit" || IsType(word)):
-		return later(t, "declarations and functions")
-	}
-	return nil
-}
-
-func later(t Token, what string) *Error {
-	return &Error{Pos: t.Pos, End: t.End, Msg: what + " belong to a later version of the language", Hint: "this version takes one expression"}
 }
 
 // IsType reports whether s names a type of the language.
@@ -252,6 +231,10 @@ func (p *parser) not() Expr {
 		switch p.tok().Kind {
 		case EOF, AndAnd, OrOr, Question, Colon, RParen, RBrack, RBrace, Comma, DotDot:
 			return x
+		case Semi:
+			if p.stmts {
+				return x
+			}
 		}
 		p.unexpected("")
 	}
@@ -297,9 +280,13 @@ func (p *parser) binary(min int) Expr {
 
 func isComparison(k Kind) bool { return precedence(k) == 4 || precedence(k) == 5 }
 
-// set = "{" elem { "," elem } "}"; elem = cond [ ".." cond ]
+// set = "{" elem { "," elem } "}" | NAME of a map; elem = cond [ ".." cond ]
 func (p *parser) set(in Token) Expr {
 	open := p.tok()
+	if open.Kind == Name {
+		p.next()
+		return &Ident{At: open.Pos, Name: p.text(open)}
+	}
 	if open.Kind != LBrace {
 		p.fail(in, "write in {1, 2, 5..9}", "in needs a set in braces behind it")
 		return nil

@@ -37,6 +37,9 @@ type Manifest struct {
 	Lost    Lost    `json:"lost"`
 	// Overwritten is what a flight recorder did not keep, nil of other runs and of none.
 	Overwritten *Lost `json:"overwritten,omitempty"`
+	// Faults are the records on which a filter faulted, by cause; nil where none did.
+	// Those of them that did not become rows are among the lost as well.
+	Faults []FaultBy `json:"filter_faults,omitempty"`
 	// Complete is false where the run could not account for everything.
 	Complete bool `json:"complete"`
 }
@@ -145,6 +148,13 @@ type LostBy struct {
 	Count  uint64 `json:"count"`
 }
 
+// FaultBy is one count of faults of an event's filter: "division by zero".
+type FaultBy struct {
+	Event string `json:"event"`
+	Cause string `json:"cause"`
+	Count uint64 `json:"count"`
+}
+
 func clock(c perfpipe.Clock) Clock {
 	return Clock{c.Mono, c.Boot, c.Real, time.Unix(0, c.Real).UTC().Format(time.RFC3339Nano)}
 }
@@ -188,6 +198,15 @@ func (d *Dataset) manifest(s perfpipe.Summary, complete bool) Manifest {
 			to.By = append(to.By, LostBy{ev, reason, n})
 		}
 	}
+	for ev, by := range s.FaultsBy {
+		for cause, n := range by {
+			m.Faults = append(m.Faults, FaultBy{ev, cause, n})
+		}
+	}
+	sort.Slice(m.Faults, func(i, j int) bool {
+		a, b := m.Faults[i], m.Faults[j]
+		return a.Event < b.Event || a.Event == b.Event && a.Cause < b.Cause
+	})
 	m.Lost.sort()
 	if m.Overwritten != nil {
 		m.Overwritten.sort()

@@ -1,0 +1,198 @@
+package filters
+
+import "github.com/perfpipe/perfpipe/filters/syntax"
+
+// operand is the register that holds the value of n.
+func (g *xgen) operand(n *node) uint8 {
+	switch n.op {
+	case opConst:
+		return g.constant(n.val)
+	case opVar:
+		return g.vars[n.v]
+	}
+	r := g.reg()
+	next, strs := g.next, g.strs
+	g.into(n, r)
+	g.next, g.strs = next, strs
+	return r
+}
+
+// into computes n into register a.
+func (g *xgen) into(n *node, a uint8) {
+	switch n.op {
+	case opConst, opVar:
+		if b := g.operand(n); b != a {
+			g.emit(xinstr{op: xMove, a: a, b: b})
+		}
+	case opLoad:
+		g.visit(n.load.name)
+		g.emit(xinstr{op: loadAt(xLoadU8, n.load), a: a, off: int32(n.load.off)})
+	case opElem:
+		b := g.operand(n.kids[0])
+		g.visit(n.fld.Name)
+		g.emit(xinstr{op: xElem, a: a, b: b, aux: &xaux{in: &instr{size: n.load.size, signed: n.load.signed, aux: &aux{fld: n.fld}}}})
+	case opMeta:
+		g.visit(metaName(n))
+		o := xMeta
+		if n.meta == metaTime {
+			o = xTime
+		}
+		g.emit(xinstr{op: o, a: a, meta: n.meta})
+	case opBin:
+		b := g.operand(n.kids[0])
+		c := g.operand(n.kids[1])
+		g.emit(binInstr(n, a, b, c))
+	case opNeg:
+		g.emit(xinstr{op: xNeg, a: a, b: g.operand(n.kids[0])})
+	case opCompl:
+		g.emit(xinstr{op: xCompl, a: a, b: g.operand(n.kids[0])})
+	case opCast:
+		in := xinstr{op: xCast, a: a, b: g.operand(n.kids[0]), size: n.width, typ: n.typ}
+		if n.typ == tUint {
+			in.op, in.lo = xMask, ^uint64(0)>>(64-n.width)
+		}
+		g.emit(in)
+	case opCall:
+		g.builtin(n, a)
+	case opState:
+		o := xState
+		if n.cell.perCPU {
+			o = xCPUState
+		}
+		g.emit(xinstr{op: o, a: a, off: int32(n.cell.at)})
+	case opMapGet:
+		g.emit(xinstr{op: xMapGet, a: a, b: g.operand(n.kids[0]), off: int32(n.m.at)})
+	case opDelta:
+		g.emit(xinstr{op: xDelta, a: a, b: g.operand(n.kids[0]), off: int32(n.cell.at)})
+	case opUser:
+		g.call(n)
+		g.emit(xinstr{op: xMove, a: a, b: g.frames[n.call].ret + 1})
+	case opCond:
+		if n.typ != tBool {
+			yes, no, end := g.label(), g.label(), g.label()
+			g.cond(n.kids[0], yes, no)
+			g.here(yes)
+			g.into(n.kids[1], a)
+			g.emit(xinstr{op: xJump, t: end})
+			g.here(no)
+			g.into(n.kids[2], a)
+			g.here(end)
+			return
+		}
+		g.boolean(n, a)
+	default:
+		g.boolean(n, a)
+	}
+}
+
+func binInstr(n *node, a, b, c uint8) xinstr {
+	in := xinstr{op: xBin, a: a, b: b, c: c, k: n.bin, typ: n.typ}
+	switch n.bin {
+	case syntax.Plus:
+		in.op = xAdd
+	case syntax.Minus:
+		in.op = xSub
+	case syntax.Star:
+		in.op = xMul
+	case syntax.And:
+		in.op = xAnd
+	case syntax.Or:
+		in.op = xOr
+	case syntax.Xor:
+		in.op = xXor
+	case syntax.Shl:
+		in.op = xShl
+	case syntax.Shr:
+		in.op = xShr
+		if n.typ == tInt {
+			in.op = xSar
+		}
+	}
+	return in
+}
+
+// boolean computes a condition into a register as 0 or 1.
+func (g *xgen) boolean(n *node, a uint8) {
+	yes, no, end := g.label(), g.label(), g.label()
+	g.cond(n, yes, no)
+	g.here(yes)
+	g.emit(xinstr{op: xMove, a: a, b: g.constant(1)})
+	g.emit(xinstr{op: xJump, t: end})
+	g.here(no)
+	g.emit(xinstr{op: xMove, a: a, b: g.constant(0)})
+	g.here(end)
+}
+
+func (g *xgen) builtin(n *node, a uint8) {
+	if n.kids[0].typ == tStr {
+		s := g.str()
+		g.strInto(n.kids[0], s)
+		o := xStrlen
+		if n.fun == fnHash {
+			o = xHash
+		}
+		g.emit(xinstr{op: o, a: a, b: s})
+		return
+	}
+	b := g.operand(n.kids[0])
+	c := b
+	if len(n.kids) > 1 {
+		c = g.operand(n.kids[1])
+	}
+	g.emit(xinstr{op: xFn, a: a, b: b, c: c, typ: n.typ, aux: &xaux{fun: n.fun}})
+}
+
+// call computes the arguments, all of them before the first is handed over, as they may
+// call the same function.
+func (g *xgen) call(n *node) {
+	fr := g.frames[n.call]
+	next, strs := g.next, g.strs
+	regs := make([]uint8, len(n.kids))
+	for i, k := range n.kids {
+		if k.typ == tStr {
+			regs[i] = g.str()
+			g.strInto(k, regs[i])
+		} else {
+			regs[i] = g.operand(k)
+		}
+	}
+	for i, k := range n.kids {
+		o := xMove
+		if k.typ == tStr {
+			o = xStrMove
+		}
+		g.emit(xinstr{op: o, a: fr.params[i], b: regs[i]})
+	}
+	g.emit(xinstr{op: xCall, a: fr.ret, aux: &xaux{fn: n.call}})
+	g.next, g.strs = next, strs
+}
+
+// strInto puts a string into string register a.
+func (g *xgen) strInto(n *node, a uint8) {
+	switch n.op {
+	case opStrConst:
+		g.emit(xinstr{op: xStrConst, a: a, aux: &xaux{str: []byte(n.str)}})
+	case opStrField:
+		g.visit(n.fld.Name)
+		g.emit(xinstr{op: xStrField, a: a, aux: &xaux{fld: n.fld}})
+	case opComm:
+		g.visit(metaName(n))
+		g.emit(xinstr{op: xStrComm, a: a})
+	case opVar:
+		g.emit(xinstr{op: xStrMove, a: a, b: g.vars[n.v]})
+	case opUser:
+		g.call(n)
+		g.emit(xinstr{op: xStrMove, a: a, b: g.frames[n.call].retStr})
+	case opCond:
+		yes, no, end := g.label(), g.label(), g.label()
+		g.cond(n.kids[0], yes, no)
+		g.here(yes)
+		g.strInto(n.kids[1], a)
+		g.emit(xinstr{op: xJump, t: end})
+		g.here(no)
+		g.strInto(n.kids[2], a)
+		g.here(end)
+	default:
+		g.emit(xinstr{op: xFault, lo: uint64(FaultUnreadable)})
+	}
+}
