@@ -75,8 +75,10 @@ type layout struct {
 	tables []*perfpipe.Table
 	encs   []*encoder
 	// slots number the tables from 0, by event; count is how many there are.
-	slots  []int
-	count  int
+	slots []int
+	count int
+	// bySlot are the encoders of a table, all with the same tail.
+	bySlot [][]*encoder
 	merged bool
 }
 
@@ -86,6 +88,7 @@ func (l *layout) add(t *perfpipe.Table, events []int, encs []*encoder) {
 		l.tables[ev], l.encs[ev], l.slots[ev] = t, encs[i], l.count
 	}
 	l.count++
+	l.bySlot = append(l.bySlot, encs)
 }
 
 func newLayout(events int) *layout {

@@ -27,6 +27,8 @@ func (c *Capture) flightFault() (key string, err error) {
 		return "overwrite", errors.New("overwrite: what was overwritten could not be counted where every so many-th event is recorded; take the period away")
 	case c.Overwrite && c.Rotate.Every > 0:
 		return "overwrite", errors.New("overwrite: nothing is written between dumps that files could be rotated for by time; rotate by signal, and each dump has its own")
+	case c.Overwrite && (c.MaxRate > 0 || c.MaxCPU > 0):
+		return "overwrite", errors.New("overwrite: a budget of rows a second or of processor time would take a dump apart, which comes at once; the size of the rings bounds it")
 	}
 	return "", nil
 }

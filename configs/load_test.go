@@ -96,6 +96,7 @@ on_fault: pass
 kernel_compat: true
 trace_self: true
 fail_on_loss: true
+threads: 3
 decode: true
 types: portable
 `, []Capture{{
@@ -110,7 +111,17 @@ types: portable
 			Outputs: []Output{{Path: "traces"}, {Path: "x.parquet", Format: "parquet", Compression: "zstd", Level: 22}, {Path: "-"}},
 			Rotate:  Rotate{Size: 64 << 20, Every: time.Hour, MaxFiles: 3, OnSignal: true},
 			MaxSize: 2 << 30, MaxRate: 50_000, MaxCPU: 12.5, Over: "events", Duration: 10 * time.Second, Delay: 250 * time.Millisecond, RingBytes: 8 << 20, Period: 10,
-			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Decode: true, Types: "portable",
+			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Threads: 3, Decode: true, Types: "portable",
+		}}},
+		{"flight recorder", `
+events: a:b
+overwrite: true
+trigger: " irq == 18 "
+before: 2s
+after: 1500ms
+`, []Capture{{
+			Events:    []Event{{Select: []string{"a:b"}}},
+			Overwrite: true, Trigger: "irq == 18", Before: 2 * time.Second, After: 1500 * time.Millisecond,
 		}}},
 		{"probes", `
 events:
@@ -223,6 +234,12 @@ job.yaml:3:32: max_files: "1_0" is no whole number`},
 job.yaml:2:11: max_rate: "1.5M" is no number of rows a second: "1.5" is no whole number; rates look like 50000, 50k or 2M
 job.yaml:3:10: max_cpu: "010" is no part of a processor: 010 begins with 0, which some read as octal: write 10
 job.yaml:4:7: over must be one of sample, threads, events, not "event"; did you mean "events"?`},
+		{"trigger of what", "events: a:b\ntrigger: a == 1", `job.yaml:2:10: trigger asks for dumps of a flight recorder: it needs overwrite`},
+		{"before what", "events: a:b\nbefore: 1s", `job.yaml:2:9: before says how far back dumps of a flight recorder go: it needs overwrite`},
+		{"after what", "events: a:b\noverwrite: true\nafter: 1s", `job.yaml:3:8: after says how far dumps go on behind a trigger: it needs trigger`},
+		{"overwrite and period", "events: a:b\noverwrite: true\nperiod: 2", `job.yaml:2:12: overwrite: what was overwritten could not be counted where every so many-th event is recorded; take the period away`},
+		{"overwrite and time", "events: a:b\noverwrite: true\nrotate: {every: 1h}", `job.yaml:2:12: overwrite: nothing is written between dumps that files could be rotated for by time; rotate by signal, and each dump has its own`},
+		{"overwrite and budgets", "events: a:b\noverwrite: true\nmax_rate: 1k", `job.yaml:2:12: overwrite: a budget of rows a second or of processor time would take a dump apart, which comes at once; the size of the rings bounds it`},
 		{"over what", "events: a:b\nover: events", `job.yaml:2:7: over says what is left out beyond a budget, and there is none; add max_rate or max_cpu`},
 		{"bare sizes", "events: a:b\nmax_size: 1000\nrotate: {size: 5}", `
 job.yaml:2:11: max_size: the size 1000 has no unit: write 1000B, 1000K, 1000M or 1000G

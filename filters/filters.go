@@ -47,6 +47,8 @@ type Program struct {
 	min     int  // length from which on no static field is cut off
 	simple  bool // only fused atoms: match runs it
 	onFault bool
+	plain   []plain // all tests of a program of few, where they cannot fault
+	truth   uint32  // the verdict, by which of them hold
 }
 
 // Compile reads src as a filter on the records of s. Its errors are *Error.

@@ -1,9 +1,6 @@
 package perfev
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"math"
 	"os"
 	"sync/atomic"
@@ -19,23 +16,27 @@ import (
 // flight is what makes a flight recorder of a source: rings that the kernel writes
 // backwards and overwrites, and that nobody reads until a dump.
 //
-//	data ring of a CPU ───── findBackward ─┐  at a dump, while the rings are paused
-//	data ring of a CPU ───── findBackward ─┼─► merge by time ─► names ─► Visitor
+//	perf ring of a CPU ───── findBackward ─┐  at a dump, while they are paused
+//	ftrace ring of a CPU ─── findPages ────┼─► merge by time ─► names ─► Visitor
 //	side ring of a CPU ─┐                  │                      ▲
 //	side ring of a CPU ─┴─ merge, always ──┴─► held ── applied ───┘
 //	                                              └── applied when nothing so old can come
 //
-// A dump pauses the rings, waits for the writers that had begun, finds what is there,
-// hands it out in order of time, and resumes. A dump hands out nothing that one before
-// it did: since says by position, done by time, where the next begins.
+// A dump pauses the perf rings, waits for the writers that had begun, finds what is
+// there, hands it out in order of time, and resumes. It hands out nothing that one
+// before it did: since says by position, done by time, where the next begins. A ring of
+// ftrace is read from its oldest page on, and goes on meanwhile; what is read is gone
+// from it, and of the last page what is later than the dump stays with us for the next.
 //
-// The kernel counts each event (V, before the ring) and what came while the ring was
-// paused (L, PERF_FORMAT_LOST). Everything else went into the ring, so that
+// Of perf the kernel counts each event (V, before the ring) and what came while the ring
+// was paused (L, PERF_FORMAT_LOST). Everything else went into the ring, so that
 //
 //	overwritten = V - L - handed out - waiting in the ring for a later dump
 //
 // which is exact where nothing is counted meanwhile: at the end. Within the run V is
-// read before the pause and L after it, so that the difference is never too large.
+// read before the pause and L after it, so that the difference is never too large. Of
+// ftrace the ring counts what it overwrote, of all events together, and what of its
+// records a dump has no time for is counted as it is read.
 type flight struct {
 	held held
 	cpus []flightCPU
@@ -60,21 +61,27 @@ type flightCPU struct {
 	// count and lost are V and L as they were last read; handed, over and paused are
 	// what was handed out and what was reported of either kind.
 	count, lost, handed, over, paused []uint64
-	// from is until when what was overwritten was reported.
+	// goneCount and goneLost are V and L of events that were closed, as their processor
+	// was offline.
+	goneCount, goneLost []uint64
+	// from is until when what was overwritten was reported, at first when the first Read was.
 	from int64
 }
 
 func newFlight(cpus, events int) *flight {
-	f := &flight{cpus: make([]flightCPU, cpus), held: held{limit: maxHeld}}
-	now := sys.Monotonic()
-	for i := range f.cpus {
-		c := &f.cpus[i]
-		c.from = now
-		for _, p := range []*[]uint64{&c.count, &c.lost, &c.handed, &c.over, &c.paused} {
-			*p = make([]uint64, events)
-		}
+	f := &flight{held: held{limit: maxHeld}}
+	for range cpus {
+		f.add(events)
 	}
 	return f
+}
+
+// add takes in a processor.
+func (f *flight) add(events int) {
+	list := func() []uint64 { return make([]uint64, events) }
+	f.cpus = append(f.cpus, flightCPU{
+		count: list(), lost: list(), handed: list(), over: list(), paused: list(), goneCount: list(), goneLost: list(),
+	})
 }
 
 // openFlight opens the event that owns the data ring of a processor. go-perf has no
@@ -181,14 +188,48 @@ func (s *Source) horizon(now int64) int64 {
 	// margin is for what lies between an event and the dump that it asks for.
 	const margin = int64(time.Second)
 	f := s.flight
-	h := int64(math.MaxInt64)
-	for i := range f.cpus {
-		h = min(h, f.cpus[i].marks.gone-int64(slack))
+	h := s.trace.oldest()
+	if len(s.by(EnginePerf)) > 0 {
+		for i := range f.cpus {
+			h = min(h, f.cpus[i].marks.gone-int64(slack))
+		}
 	}
 	if b := s.cfg.Before; b > 0 {
 		h = max(h, now-int64(b)-int64(s.cfg.After)-margin)
 	}
-	return max(h, f.done)
+	return max(h, min(f.done, s.trace.firstPending()))
+}
+
+// oldest is a time that no record of the rings of ftrace is before.
+func (g *trace) oldest() int64 {
+	t := g.firstPending()
+	if !g.any() {
+		return t
+	}
+	for i := range g.rings {
+		st, err := g.in.Stats(g.rings[i].cpu)
+		if err != nil {
+			return 0
+		}
+		if st.Entries > 0 {
+			t = min(t, st.Oldest-int64(slack))
+		}
+	}
+	return t
+}
+
+// firstPending is the time of the first record that was read and not handed out.
+func (g *trace) firstPending() int64 {
+	t := int64(math.MaxInt64)
+	if !g.any() {
+		return t
+	}
+	for i := range g.rings {
+		if r := g.rings[i].ring; r.pending() {
+			t = min(t, r.idx[r.at].time)
+		}
+	}
+	return t
 }
 
 // flightFill returns how full the fullest ring is, 0 to 1.
@@ -210,10 +251,14 @@ func (s *Source) flightRound() (again bool, err error) {
 		return true, nil
 	}
 	for i := range s.cpus {
-		m := &f.cpus[i].marks
-		m.size = s.cpus[i].data.mem.size()
-		head := s.cpus[i].data.mem.head()
-		m.see(sys.Monotonic(), head)
+		c, mem := &f.cpus[i], &s.cpus[i].data.mem
+		c.marks.size = mem.size()
+		head := mem.head()
+		now := sys.Monotonic()
+		c.marks.see(now, head)
+		if c.from == 0 {
+			c.from = now
+		}
 	}
 	now := sys.Monotonic()
 	switch {
@@ -228,7 +273,11 @@ func (s *Source) flightRound() (again bool, err error) {
 	case f.asked.Swap(false):
 		return true, s.dump(s.dumpNow(perfpipe.DumpSignal, now))
 	}
-	s.apply(s.horizon(now))
+	// As long as little is held it may as well stay: to ask for the horizon takes a look
+	// at each ring.
+	if f.held.size > f.held.limit/16 {
+		s.apply(s.horizon(now))
+	}
 	return true, nil
 }
 
@@ -239,177 +288,4 @@ func (s *Source) dumpNow(reason string, now int64) perfpipe.Dump {
 		d.From = now - int64(s.cfg.Before)
 	}
 	return d
-}
-
-// dump hands out what the rings hold.
-func (s *Source) dump(d perfpipe.Dump) error {
-	f := s.flight
-	lo, hi := max(d.From, f.done+1), d.To
-	paused := sys.Monotonic()
-	f.done = max(f.done, hi)
-	if hi == 0 {
-		hi = math.MaxInt64
-		f.done = max(f.done, paused-1)
-	}
-	if !s.stopped {
-		for i := range f.cpus {
-			f.cpus[i].count, _ = s.readCounts(i)
-		}
-		if err := s.eachFlight(sys.Pause); err != nil {
-			return err
-		}
-	}
-	sys.Grace()
-	if s.stopped {
-		for i := range f.cpus {
-			f.cpus[i].count, f.cpus[i].lost = s.readCounts(i)
-			s.countPaused(i, paused, paused)
-		}
-	}
-	s.drainSide()
-	var rings []*ring
-	for i := range s.cpus {
-		s.findFlight(i, lo, hi, paused)
-		rings = append(rings, s.cpus[i].data)
-	}
-	d.From, d.To = 0, 0
-	s.merger.merge(rings, math.MaxInt64, func(r *ring, e entry) {
-		s.apply(e.time + 1)
-		h, rec := r.record(e.pos)
-		if h.kind != recordSample {
-			return // a count of what was lost, which the events tell
-		}
-		if d.From == 0 {
-			d.From = e.time
-		}
-		d.To = e.time
-		s.take(r, e, h, rec)
-	})
-	for _, r := range rings {
-		// An index of the whole ring takes a third of its memory.
-		r.idx, r.at = nil, 0
-		if r.corrupt > 0 {
-			s.visit.Lost(perfpipe.Loss{CPU: int32(r.cpu), From: d.From, To: d.To, Count: r.corrupt, Reason: perfpipe.LostCorrupt})
-			r.corrupt = 0
-		}
-	}
-	f.made, f.fresh = d, true
-	if s.stopped {
-		return nil
-	}
-	if err := s.eachFlight(sys.Resume); err != nil {
-		return err
-	}
-	resumed := sys.Monotonic()
-	// Whoever found the ring paused has said so by then.
-	sys.Grace()
-	for i := range f.cpus {
-		_, f.cpus[i].lost = s.readCounts(i)
-		s.countPaused(i, paused, resumed)
-	}
-	return nil
-}
-
-// eachFlight does the same with the ring of each processor.
-func (s *Source) eachFlight(do func(fd int) error) error {
-	var errs []error
-	for i := range s.cpus {
-		if err := do(s.cpus[i].flightFD); err != nil {
-			errs = append(errs, fmt.Errorf("dump ring of cpu %d: %w", s.cpus[i].cpu, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// readCounts reads the kernel's counts of the events on one processor.
-func (s *Source) readCounts(i int) (count, lost []uint64) {
-	count, lost = make([]uint64, len(s.schemas)), make([]uint64, len(s.schemas))
-	for _, tp := range s.cpus[i].events {
-		if n, l, err := sys.ReadCounts(tp.fd); err == nil {
-			count[tp.event] += n
-			lost[tp.event] += l
-		}
-	}
-	return count, lost
-}
-
-// drainSide takes all that the side rings have.
-func (s *Source) drainSide() {
-	for _, r := range s.rings {
-		r.find(roundBytes)
-	}
-	s.merger.merge(s.rings, math.MaxInt64, s.one)
-	for _, r := range s.rings {
-		r.release()
-	}
-}
-
-// findFlight finds what a processor's ring holds from lo to hi, and reports what of
-// the rest is there no more. now is the time of the dump.
-func (s *Source) findFlight(i int, lo, hi, now int64) {
-	c, r := &s.flight.cpus[i], s.cpus[i].data
-	head := r.findBackward(c.since)
-	later := r.between(lo, hi)
-	for _, e := range r.idx[r.at:] {
-		if ev := s.eventAt(r, e.pos); ev >= 0 {
-			c.handed[ev]++
-		}
-	}
-	c.since = head
-	waiting := make([]uint64, len(s.schemas))
-	for _, e := range later {
-		if ev := s.eventAt(r, e.pos); ev >= 0 {
-			waiting[ev]++
-		}
-		h, _ := r.record(e.pos)
-		if end := e.pos + uint64(h.size); end-head > c.since-head {
-			c.since = end
-		}
-	}
-	to := now
-	if r.pending() {
-		to = r.idx[r.at].time
-	}
-	for ev, sc := range s.schemas {
-		gone := int64(c.count[ev] - c.lost[ev] - c.handed[ev] - waiting[ev] - c.over[ev])
-		if gone <= 0 {
-			continue // read before the pause, the count may lag behind what was found
-		}
-		c.over[ev] += uint64(gone)
-		s.visit.Lost(perfpipe.Loss{Event: sc.Event(), CPU: int32(s.cpus[i].cpu), From: c.from, To: max(c.from, to), Count: uint64(gone), Reason: perfpipe.LostOverwritten})
-	}
-	c.from = max(c.from, min(now, hi))
-}
-
-// countPaused reports what came while the ring of a processor took nothing.
-func (s *Source) countPaused(i int, from, to int64) {
-	c := &s.flight.cpus[i]
-	for ev, sc := range s.schemas {
-		if n := c.lost[ev]; n > c.paused[ev] {
-			s.visit.Lost(perfpipe.Loss{Event: sc.Event(), CPU: int32(s.cpus[i].cpu), From: from, To: to, Count: n - c.paused[ev], Reason: perfpipe.LostPaused})
-			c.paused[ev] = n
-		}
-	}
-}
-
-// eventAt is the event of the record at a position, -1 for none.
-func (s *Source) eventAt(r *ring, pos uint64) int {
-	h, rec := r.record(pos)
-	if h.kind != recordSample {
-		return -1
-	}
-	var raw []byte
-	if s.lean {
-		raw = sampleRaw(rec)
-	} else if v, ok := s.layout.decode(rec); ok {
-		raw = v.raw
-	}
-	if len(raw) < 2 {
-		return -1
-	}
-	typ := int(binary.LittleEndian.Uint16(raw))
-	if typ >= len(s.byType) {
-		return -1
-	}
-	return int(s.byType[typ])
 }

@@ -1,7 +1,6 @@
 package perfev
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,9 +43,6 @@ type trace struct {
 	rings  []traceRing
 	// scope is nil where every thread is recorded.
 	scope *scope
-	// wakes is, by event, where its records name a thread that perf takes for a target
-	// of the event as well, -1 for none.
-	wakes []int32
 	// polled is where the descriptors of the rings begin in Source.poll.
 	polled int
 	// unsure is set where poll may not wake.
@@ -57,6 +53,10 @@ type trace struct {
 	next   time.Duration
 	// on is when the events began, counted when the counts were last read.
 	on, counted int64
+	// overwrite: the rings are those of a flight recorder. ahead is then scope as it is
+	// by what the side band has told, of which scope learns when it is applied.
+	overwrite bool
+	ahead     *scope
 }
 
 // traceRing is the ring of a processor.
@@ -64,8 +64,10 @@ type traceRing struct {
 	cpu, fd int
 	mem     *pageMemory
 	ring    *ring
-	// lost is as last reported.
-	lost uint64
+	// lost and over are as last reported.
+	lost, over uint64
+	// cut counts, by event, what a dump of a flight recorder had no time for.
+	cut map[int]uint64
 }
 
 // openTrace makes the instance for the events that ftrace is to record. What it cannot
@@ -95,7 +97,7 @@ func (s *Source) openTrace(cpus []int, size int) error {
 
 // newTrace makes an instance that records events once it is on. It is not nil with an error.
 func (s *Source) newTrace(events, cpus []int, size int) (*trace, error) {
-	g := &trace{events: events, counted: sys.Monotonic()}
+	g := &trace{events: events, counted: sys.Monotonic(), overwrite: s.cfg.Overwrite}
 	var err error
 	if g.fs, err = tracefs.Open(tracefs.Options{}); err != nil {
 		return g, err
@@ -180,9 +182,13 @@ func (g *trace) shape(size int) (sub int, err error) {
 	// An instance begins with what was set for everybody. A stack would be a record of
 	// its own behind each, and names of tasks come from the side band: without
 	// record-cmd no switch of tasks costs more than it has to. Records that find no room
-	// are counted exactly as long as none are overwritten.
-	for _, o := range []string{"nooverwrite", "nostacktrace", "nouserstacktrace", "norecord-cmd", "norecord-tgid"} {
-		if err := g.in.Option(o); err != nil && !errors.Is(err, fs.ErrInvalid) {
+	// are counted exactly as long as none are overwritten, unless that is asked for.
+	full := "nooverwrite"
+	if g.overwrite {
+		full = "overwrite"
+	}
+	for _, o := range []string{full, "nostacktrace", "nouserstacktrace", "norecord-cmd", "norecord-tgid"} {
+		if err := g.in.Option(o); err != nil && !errors.Is(err, unix.EINVAL) {
 			return 0, err
 		}
 	}
@@ -207,8 +213,8 @@ func (g *trace) openRing(cpu, sub, size int) error {
 			case err == nil:
 				return n, nil
 			case errors.Is(err, unix.EINTR):
-			case errors.Is(err, unix.EAGAIN):
-				return 0, nil
+			case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENODEV):
+				return 0, nil // nothing, or the processor was never online
 			default:
 				return 0, fmt.Errorf("read the trace ring of cpu %d: %w", cpu, err)
 			}
@@ -281,34 +287,32 @@ func processOf(tid int) int32 {
 
 // traceEvents sets the filters and enables the events, while the instance is off.
 func (s *Source) traceEvents(g *trace) error {
-	g.wakes = make([]int32, len(s.schemas))
 	var names []string
-	for i := range g.wakes {
-		g.wakes[i] = -1
-	}
+	var probes map[int]string
 	for _, i := range g.events {
 		ev := &s.cfg.Events[i]
+		name := ev.Schema.Event()
+		if ev.User {
+			// A probe's schema is called as it was asked for.
+			if probes == nil {
+				var err error
+				if probes, err = g.fs.Probes(); err != nil {
+					return err
+				}
+			}
+			var ok bool
+			if name, ok = probes[ev.Schema.ID]; !ok {
+				return fmt.Errorf("enable event %s: no probe has the id %d", ev.Schema.Event(), ev.Schema.ID)
+			}
+		}
 		if ev.Filter != "" {
-			if err := g.in.SetFilter(ev.Schema.Event(), ev.Filter); err != nil {
+			if err := g.in.SetFilter(name, ev.Filter); err != nil {
 				return &FilterError{Event: ev.Schema.Event(), Filter: ev.Filter, Err: err}
 			}
 		}
-		if f := ev.Schema.Field("pid"); f != nil && f.Size == 4 && wakes(ev.Schema.Event()) {
-			g.wakes[i] = int32(f.Offset)
-		}
-		names = append(names, ev.Schema.Event())
+		names = append(names, name)
 	}
 	return g.in.Enable(names)
-}
-
-// wakes reports whether perf has records of an event for the thread that is woken as
-// well as for the one that wakes it (TP_ARGS(__perf_task(p)), include/trace/events/sched.h).
-func wakes(event string) bool {
-	switch event {
-	case "sched:sched_waking", "sched:sched_wakeup", "sched:sched_wakeup_new":
-		return true
-	}
-	return false
 }
 
 // follow takes what the side band tells of lives: a FORK, EXIT or COMM record.
@@ -316,32 +320,47 @@ func (g *trace) follow(h header, rec []byte) {
 	if !g.any() || g.scope == nil {
 		return
 	}
-	switch h.kind {
-	case recordFork:
-		if t, ok := decodeTask(rec); ok {
-			g.scope.fork(t)
-		}
-	case recordExit:
-		if t, ok := decodeTask(rec); ok {
-			g.scope.exit(t.tid)
-		}
-	case recordComm:
-		if pid, _, _, ok := decodeComm(rec); ok && h.misc&miscCommExec != 0 && g.scope.exec(pid) {
-			// Without it the kernel leaves the thread out. It took the number from the list
-			// when the first thread ended, which was this one's last wait for others.
-			_ = g.in.AddPIDs([]int{int(pid)})
-		}
+	if pid, renamed := g.scope.follow(h, rec); renamed && g.ahead == nil {
+		g.rename(pid)
 	}
 }
 
-// keeps reports whether a record is of a thread of the target.
-func (g *trace) keeps(event int, tid int32, raw []byte) bool {
-	if g.scope == nil || g.scope.has(tid) {
-		return true
+// foresee is follow as soon as a record is read that is applied later.
+func (g *trace) foresee(h header, rec []byte) {
+	if !g.any() || g.scope == nil {
+		return
 	}
-	at := int(g.wakes[event])
-	return at >= 0 && at+4 <= len(raw) && g.scope.has(int32(binary.LittleEndian.Uint32(raw[at:])))
+	if g.ahead == nil {
+		g.ahead = g.scope.clone()
+	}
+	if pid, renamed := g.ahead.follow(h, rec); renamed {
+		g.rename(pid)
+	}
 }
+
+// rename takes in a thread by the number that its execve gave it. Without it the kernel
+// leaves the thread out. It took the number from the list when the first thread ended,
+// which was this one's last wait for others.
+func (g *trace) rename(pid int32) { _ = g.in.AddPIDs([]int{int(pid)}) }
+
+// again takes in the threads that the kernel has on its list, where records of forks
+// found no room.
+func (g *trace) again() {
+	if !g.any() || g.scope == nil {
+		return
+	}
+	tids, err := g.in.PIDs()
+	if err != nil {
+		return // what it would have told is among the lost tasks, which are told
+	}
+	for _, tid := range tids {
+		g.scope.add(processOf(tid), int32(tid))
+	}
+}
+
+// keeps reports whether records of the thread are wanted: what the kernel lets through
+// has those of its neighbours too, which switch to it and wake it.
+func (g *trace) keeps(tid int32) bool { return g.scope == nil || g.scope.has(tid) }
 
 // any reports whether there is an instance.
 func (g *trace) any() bool { return g != nil && g.in != nil }
@@ -349,7 +368,7 @@ func (g *trace) any() bool { return g != nil && g.in != nil }
 // readers appends the rings and what is polled for them. A processor that was never
 // online has no ring yet: poll says so, and would do it again and again.
 func (g *trace) readers(rings []*ring, poll []unix.PollFd) ([]*ring, []unix.PollFd, error) {
-	if !g.any() {
+	if !g.any() || g.overwrite {
 		return rings, poll, nil
 	}
 	g.polled = len(poll)
@@ -412,7 +431,7 @@ func writersDone() {
 
 // wait returns how long to sleep at most.
 func (g *trace) wait(wait time.Duration) time.Duration {
-	if !g.any() {
+	if !g.any() || g.overwrite {
 		return wait
 	}
 	if g.next > 0 {
@@ -429,7 +448,7 @@ func (g *trace) wait(wait time.Duration) time.Duration {
 // seen takes what a round found, and reckons how long the next may wait: until the
 // rings would be half of the way to where poll wakes, at the rate there was.
 func (g *trace) seen(s *Source, now int64) error {
-	if !g.any() {
+	if !g.any() || g.overwrite {
 		return nil
 	}
 	passed := float64(max(1, now-g.looked))
@@ -459,8 +478,8 @@ func (g *trace) seen(s *Source, now int64) error {
 // countLost reports what found no room on the processors whose rings were full, or on
 // all of them at the end.
 func (g *trace) countLost(s *Source, now int64) error {
-	if !g.any() {
-		return nil
+	if !g.any() || g.overwrite {
+		return nil // a dump reports it
 	}
 	event := ""
 	if len(g.events) == 1 {

@@ -324,3 +324,108 @@ func TestTraceGivesUp(t *testing.T) {
 		t.Errorf("call chains by ftrace: got %v", err)
 	}
 }
+
+// A probe is recorded by the kernel's name of it, whatever its schema is called, beside
+// events that perf records, in one order of time.
+func TestTraceOfAProbe(t *testing.T) {
+	p := compile(t, `
+#include <stdio.h>
+__attribute__((noinline)) int work(int n, const char *s) { __asm__ volatile(""); return n + s[0]; }
+int main(void) { int t = 0; getchar(); for (int i = 0; i < 100; i++) t += work(i, "hello"); printf("%d\n", t); return 0; }
+`, "-O1")
+	sc := *p.probe(t, "p work work n=%di:s32 s=+0(%si):string")[0]
+	sc.System, sc.Name = "uprobe", "target:work"
+	cmd := exec.Command(p.path)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := capture(t, perfev.Config{
+		Events: []perfev.Event{{Schema: &sc, User: true, Filter: "n > 9"}}, Engine: perfev.EngineFtrace,
+		Target: perfev.Target{PIDs: []int{cmd.Process.Pid}},
+	}, func() {
+		_, _ = in.Write([]byte("\n"))
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	n := sc.Field("n")
+	for i, r := range c.records {
+		if v, _ := n.Uint(r.Raw); v != uint64(i+10) {
+			t.Fatalf("record %d: n is %d, want %d", i, v, i+10)
+		}
+	}
+	if len(c.records) != 90 || c.lost != 0 {
+		t.Errorf("got %d records, %d lost, want 90, 0", len(c.records), c.lost)
+	}
+}
+
+// Of events some of which only perf may count, each has the engine that it can have,
+// and all records come in one order of time.
+func TestTraceBesideOthers(t *testing.T) {
+	testpriv.Need(t)
+	// Only what the kernel filters is ftrace's of its own accord.
+	cfg := perfev.Config{KeepSelf: true, Events: []perfev.Event{
+		{Schema: schema(t, "syscalls:sys_enter_getppid"), Filter: fmt.Sprintf("common_pid != %d", os.Getppid())},
+		{Schema: schema(t, "sched:sched_switch")},
+	}}
+	src, err := perfev.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := src.Choice(0).Engine, src.Choice(1).Engine
+	if err := src.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if first != perfev.EngineFtrace || second == perfev.EngineFtrace {
+		t.Errorf("engines: got %q and %q, want ftrace and another", first, second)
+	}
+	c := capture(t, cfg, func() {
+		for range 50 {
+			calls(20)
+			time.Sleep(time.Millisecond)
+		}
+	})
+	events := map[int]int{}
+	for _, r := range c.records {
+		if r.Event == 1 || r.PID == int32(os.Getpid()) {
+			events[r.Event]++
+		}
+	}
+	if events[0] != 1000 || events[1] == 0 || c.backwards != 0 {
+		t.Errorf("got %v records, %d earlier than the one before", events, c.backwards)
+	}
+}
+
+// What a killed process left is taken away by the next.
+func TestTraceSweeps(t *testing.T) {
+	testpriv.Need(t)
+	testpriv.Lock(t) // another test's sweep would take it first
+	fs, err := tracefs.Open(tracefs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := fs.NewInstance()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	// Ours but for the pid and its time, which no process can have.
+	part := strings.Split(filepath.Base(in.Name()), "_")
+	part[1], part[2] = fmt.Sprint(1<<30), "1"
+	dead := filepath.Join(fs.Path(), "instances", strings.Join(part, "_"))
+	if err := os.Mkdir(dead, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(dead)
+	if err := os.WriteFile(filepath.Join(dead, "events/sched/sched_switch/enable"), []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	capture(t, traceOf(t, "syscalls:sys_enter_getppid"), func() {})
+	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", dead, err)
+	}
+}

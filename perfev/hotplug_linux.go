@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/elastic/go-perf"
@@ -33,9 +35,8 @@ type hotplug struct {
 // watchCPUs begins to follow which processors are online.
 func (s *Source) watchCPUs(cpus []int) {
 	h := &hotplug{presence: newPresence(sys.Monotonic(), cpus), online: OnlineCPUs, uevents: -1, failed: make(map[int]error)}
-	// A target of threads has no events of its own on a new processor, and what is
-	// open for one that returns was never off.
-	h.more = s.cfg.Target.CPUs == nil && !s.cfg.Target.perTask()
+	// A flight recorder has room for the rings that there are.
+	h.more = s.cfg.Target.CPUs == nil && !s.cfg.Overwrite
 	h.left = func() []int { return nil }
 	s.hotplug = h
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_KOBJECT_UEVENT)
@@ -82,6 +83,7 @@ func (h *hotplug) follow(s *Source, now int64) {
 		return // it could be read at the start; the next look may
 	}
 	for _, cpu := range h.look(now, online, h.left()) {
+		fresh := s.indexOf(cpu) < 0
 		if err := s.openAgain(cpu); err != nil {
 			// It may have gone once more; the next look tries again.
 			h.failed[cpu] = err
@@ -89,14 +91,35 @@ func (h *hotplug) follow(s *Source, now int64) {
 		}
 		delete(h.failed, cpu)
 		since := h.opened(cpu)
-		s.gap(cpu, since, sys.Monotonic())
+		s.gap(cpu, fresh, since, sys.Monotonic())
 	}
 }
 
-// gap tells that the events of a processor were off. Those of threads never are, and
-// other engines' go on as the processor does.
-func (s *Source) gap(cpu int, from, to int64) {
-	if s.cfg.Target.perTask() || len(s.by(EnginePerf)) == 0 {
+// indexOf is where a processor is in cpus, -1 is nowhere.
+func (s *Source) indexOf(cpu int) int {
+	return slices.IndexFunc(s.cpus, func(c cpuRings) bool { return c.cpu == cpu })
+}
+
+// cpusToCome is one more than the highest number that a processor may have which comes
+// online later and is recorded then, 0 where none is.
+func (s *Source) cpusToCome() int {
+	b, err := os.ReadFile("/sys/devices/system/cpu/possible")
+	if err != nil || s.cfg.Target.CPUs != nil {
+		return 0
+	}
+	cpus, err := ParseCPUs(strings.TrimSpace(string(b)))
+	if err != nil || len(cpus) == 0 {
+		return 0
+	}
+	return slices.Max(cpus) + 1
+}
+
+// gap tells that the events of a processor were off. perf's of threads never are, and
+// programs and ftrace go on as the processor does. On one that was not there before,
+// programs have had no ring.
+func (s *Source) gap(cpu int, fresh bool, from, to int64) {
+	perf := len(s.by(EnginePerf)) > 0
+	if fresh && !perf && !s.programs.any() || !fresh && (!perf || s.cfg.Target.perTask()) {
 		return
 	}
 	s.visit.Lost(perfpipe.Loss{CPU: int32(cpu), From: from, To: to, Reason: perfpipe.LostOffline})
@@ -108,7 +131,7 @@ func (h *hotplug) finish(s *Source, now int64) {
 		return
 	}
 	for cpu, since := range h.away {
-		s.gap(cpu, since, now)
+		s.gap(cpu, s.indexOf(cpu) < 0, since, now)
 	}
 }
 
@@ -137,13 +160,12 @@ func (h *hotplug) close() error {
 // openAgain opens the events of a processor that came. They write to the rings that it
 // had, whose mappings outlive the events that they were made of.
 func (s *Source) openAgain(cpu int) (err error) {
-	ci := -1
-	for i := range s.cpus {
-		if s.cpus[i].cpu == cpu {
-			ci = i
-		}
-	}
+	ci := s.indexOf(cpu)
 	fresh := ci < 0
+	if fresh && s.cfg.Target.perTask() && len(s.by(EnginePerf)) > 0 {
+		// What the targets' threads have made meanwhile inherited nothing for it.
+		return errors.New("it was offline at the start, and perf's events of threads are opened for the processors that there are")
+	}
 	if fresh {
 		if ci, err = s.addCPU(cpu); err != nil {
 			return err
@@ -154,6 +176,9 @@ func (s *Source) openAgain(cpu int) (err error) {
 		if err := s.openSide(c); err != nil {
 			return err
 		}
+	}
+	if err := s.addProgramRing(cpu); err != nil {
+		return err
 	}
 	if err := s.openSlots(ci); err != nil {
 		return err
@@ -168,7 +193,7 @@ func (s *Source) openAgain(cpu int) (err error) {
 
 // addCPU makes the rings of a processor that was not there at the start.
 func (s *Source) addCPU(cpu int) (ci int, err error) {
-	c := cpuRings{cpu: cpu, mapFD: -1}
+	c := cpuRings{cpu: cpu, mapFD: -1, flightFD: -1}
 	polled := len(s.poll)
 	if err := s.openRings(&c, len(s.cpus[0].dataMap.Data)); err != nil {
 		s.poll = s.poll[:polled]
@@ -176,18 +201,14 @@ func (s *Source) addCPU(cpu int) (ci int, err error) {
 	}
 	if g := s.programs; g.any() {
 		g.idle = append(g.idle, s.poll[polled:]...)
-		r, err := g.follow(cpu)
-		if err != nil {
-			s.poll = s.poll[:polled]
-			return 0, errors.Join(err, c.close())
-		}
-		if r != nil {
-			s.programRings = append(s.programRings, r)
-			s.rings = append(s.rings, r)
-		}
 	}
 	s.cpus = append(s.cpus, c)
-	s.rings = append(s.rings, c.data, c.side)
+	if s.flight != nil {
+		s.flight.add(len(s.schemas))
+	} else {
+		s.rings = append(s.rings, c.data)
+	}
+	s.rings = append(s.rings, c.side)
 	if err := c.sideEv.Enable(); err != nil {
 		return 0, fmt.Errorf("enable task records on cpu %d: %w", cpu, err)
 	}
@@ -195,6 +216,22 @@ func (s *Source) addCPU(cpu int) (ci int, err error) {
 		return len(s.cpus) - 1, sys.Enable(c.mapFD)
 	}
 	return len(s.cpus) - 1, nil
+}
+
+// addProgramRing gives programs a ring of the processor, where they have none.
+func (s *Source) addProgramRing(cpu int) error {
+	g := s.programs
+	if !g.any() || slices.ContainsFunc(s.programRings, func(r *ring) bool { return int(r.cpu) == cpu }) {
+		return nil
+	}
+	if err := g.addRing(cpu); err != nil {
+		return err
+	}
+	r := &g.rings[len(g.rings)-1]
+	g.idle = append(g.idle, unix.PollFd{Fd: int32(r.buf.FD()), Events: unix.POLLIN})
+	s.programRings = append(s.programRings, r.reader())
+	s.rings = append(s.rings, s.programRings[len(s.programRings)-1])
+	return nil
 }
 
 // openSide opens what tells of tasks once more.
@@ -248,7 +285,9 @@ func (s *Source) openSlots(ci int) error {
 		return err
 	}
 	// What the old ones lost is counted before they go.
-	if s.exact && len(c.events) > 0 {
+	if s.flight != nil {
+		s.flight.keepCounts(s, ci)
+	} else if s.exact && len(c.events) > 0 {
 		if !c.lossSeen {
 			c.lossFrom, c.lossTo = c.data.last, sys.Monotonic()
 		}

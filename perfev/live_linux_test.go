@@ -264,7 +264,7 @@ func TestThreadsOfAProcess(t *testing.T) {
 
 func TestNothingIsLeftOpen(t *testing.T) {
 	testpriv.Need(t)
-	cfg := perfev.Config{Events: []perfev.Event{{Schema: schema(t, "sched:sched_switch")}, {Schema: schema(t, "irq:softirq_entry")}}}
+	cfg := perfev.Config{Engine: perfev.EnginePerf, Events: []perfev.Event{{Schema: schema(t, "sched:sched_switch")}, {Schema: schema(t, "irq:softirq_entry")}}}
 	capture(t, cfg, func() {}) // what the runtime opens for itself
 	before, routines := openFiles(t), runtime.NumGoroutine()
 	for range 5 {

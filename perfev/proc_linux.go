@@ -22,20 +22,6 @@ func OnlineCPUs() ([]int, error) {
 	return ParseCPUs(strings.TrimSpace(string(b)))
 }
 
-// highestCPU is the highest number that a processor of this machine can have, -1 where
-// it is not told.
-func highestCPU() int {
-	b, err := os.ReadFile("/sys/devices/system/cpu/possible")
-	if err != nil {
-		return -1
-	}
-	cpus, err := ParseCPUs(strings.TrimSpace(string(b)))
-	if err != nil {
-		return -1
-	}
-	return cpus[len(cpus)-1]
-}
-
 // threadsOf lists the threads of process pid. It reads until the list stays the
 // same, so that a thread started meanwhile by one already seen is not missed.
 func threadsOf(pid int) ([]int, error) {

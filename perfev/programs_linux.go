@@ -40,9 +40,9 @@ type programs struct {
 	events []int
 	number []int
 	words  *sys.Words
-	// cpus is one more than the highest number that a processor can have, size that of
-	// a ring.
-	cpus, size int
+	cpus   int // one more than the highest processor's number
+	// ringBytes is the size of each ring.
+	ringBytes int
 	// shared and index are the maps of the words and of the rings.
 	shared, index *ebpf.Map
 	rings         []programRing
@@ -72,7 +72,7 @@ type programRing struct {
 // openPrograms loads the programs of the events that programs are to record. What
 // cannot be loaded goes to the next engine.
 func (s *Source) openPrograms(cpus []int, size int) error {
-	g := &programs{number: slices.Repeat([]int{-1}, len(s.cfg.Events))}
+	g := &programs{number: slices.Repeat([]int{-1}, len(s.cfg.Events)), cpus: s.cpusToCome(), ringBytes: size}
 	s.programs = g
 	chosen := s.by(EngineBPF)
 	if len(chosen) == 0 {
@@ -101,7 +101,7 @@ func (s *Source) openPrograms(cpus []int, size int) error {
 
 // prepare makes the maps: the words, and a ring for each processor.
 func (g *programs) prepare(cpus []int, size, most int) error {
-	g.cpus = max(slices.Max(cpus), highestCPU()) + 1
+	g.cpus = max(g.cpus, slices.Max(cpus)+1)
 	bytes := bpf.WordsSize(most, g.cpus)
 	var err error
 	if g.shared, err = makeMap(&ebpf.MapSpec{Name: "pp_words", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(bytes), MaxEntries: 1, Flags: unix.BPF_F_MMAPABLE}); err != nil {
@@ -115,7 +115,6 @@ func (g *programs) prepare(cpus []int, size, most int) error {
 	if g.index, err = makeMap(&ebpf.MapSpec{Name: "pp_rings", Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: uint32(g.cpus), InnerMap: spec}); err != nil {
 		return fmt.Errorf("make the list of rings: %w", err)
 	}
-	g.size = size
 	for _, cpu := range cpus {
 		if err := g.addRing(cpu); err != nil {
 			return err
@@ -128,40 +127,21 @@ func ringSpec(size int) *ebpf.MapSpec {
 	return &ebpf.MapSpec{Name: "pp_ring", Type: ebpf.RingBuf, MaxEntries: uint32(size)}
 }
 
-// addRing makes the ring of a processor. Programs write to it from then on.
+// addRing makes the ring of a processor, and has the programs write to it.
 func (g *programs) addRing(cpu int) error {
-	m, err := makeMap(ringSpec(g.size))
+	m, err := makeMap(ringSpec(g.ringBytes))
 	if err != nil {
 		return fmt.Errorf("make ring of cpu %d: %w", cpu, err)
 	}
 	g.rings = append(g.rings, programRing{buf: m, cpu: cpu})
 	r := &g.rings[len(g.rings)-1]
-	if r.mem, err = sys.MapBPFRing(m.FD(), g.size); err != nil {
+	if r.mem, err = sys.MapBPFRing(m.FD(), g.ringBytes); err != nil {
 		return fmt.Errorf("map ring of cpu %d: %w", cpu, err)
 	}
 	if err := g.index.Put(uint32(cpu), m); err != nil {
 		return fmt.Errorf("set ring of cpu %d: %w", cpu, err)
 	}
 	return nil
-}
-
-// follow makes the ring of a processor that came, and returns it, nil where it has one
-// or can have none.
-func (g *programs) follow(cpu int) (*ring, error) {
-	if !g.any() || cpu >= g.cpus || slices.ContainsFunc(g.rings, func(r programRing) bool { return r.cpu == cpu }) {
-		return nil, nil
-	}
-	if err := g.addRing(cpu); err != nil {
-		return nil, err
-	}
-	r := &g.rings[len(g.rings)-1]
-	g.idle = append(g.idle, unix.PollFd{Fd: int32(r.buf.FD()), Events: unix.POLLIN})
-	return r.reader(), nil
-}
-
-// reader is the ring as it is read.
-func (r *programRing) reader() *ring {
-	return &ring{cpu: uint16(r.cpu), mem: ringMemory{data: r.mem.Data, head: r.mem.Head, setTail: r.mem.SetTail, word: r.mem.Word}}
 }
 
 // makeMap makes a map; before Linux 5.11 it takes memory that may be locked.
@@ -243,6 +223,11 @@ func (g *programs) traces(event int) bool { return g != nil && g.points != nil &
 // has reports whether a program on our own event records it: on a probe.
 func (g *programs) has(event int) bool { return g != nil && g.number[event] >= 0 }
 
+// reader makes the ring as it is read.
+func (r *programRing) reader() *ring {
+	return &ring{cpu: uint16(r.cpu), mem: ringMemory{data: r.mem.Data, head: r.mem.Head, setTail: r.mem.SetTail, word: r.mem.Word}}
+}
+
 // readers makes the rings as they are read, and what is polled in idle times.
 func (g *programs) readers(poll []unix.PollFd) []*ring {
 	if !g.any() {
@@ -250,8 +235,7 @@ func (g *programs) readers(poll []unix.PollFd) []*ring {
 	}
 	var list []*ring
 	g.idle = slices.Clone(poll)
-	for i := range g.rings {
-		r := &g.rings[i]
+	for _, r := range g.rings {
 		list = append(list, r.reader())
 		g.idle = append(g.idle, unix.PollFd{Fd: int32(r.buf.FD()), Events: unix.POLLIN})
 	}

@@ -7,11 +7,12 @@ const recordPage = 1<<31 + 1
 
 // pageSlots is how many sub-buffers of a processor's ring are held at once: those
 // whose records are still too young to be handed out, and as many as a round reads.
-// At 64 KiB they hold 2 MiB, ten times what the fastest source writes in [slack].
+// At 64 KiB they hold 2 MiB, ten times what the fastest source writes in [slack]. A
+// power of two.
 const pageSlots = 32
 
 // pageMemory is where the sub-buffers of one ring of ftrace are read to and stay until
-// their records are handed out. Position p stands in slot p / sub % pageSlots.
+// their records are handed out. Position p stands at slots[p % len(slots)].
 type pageMemory struct {
 	// read takes the ring's next sub-buffer, or what there is of it, into dst. It
 	// returns 0 where the ring is empty.
@@ -34,6 +35,8 @@ type pageMemory struct {
 	full  bool
 	// err is why the ring cannot be read.
 	err error
+	// until ends the reading at this time where it is not 0.
+	until int64
 }
 
 // slot returns the memory of a sub-buffer.
@@ -52,6 +55,9 @@ func (r *ring) findPages(limit uint64) (more bool) {
 		p.slots = make([]byte, pageSlots*p.sub)
 	}
 	began, got := p.now(), uint64(0)
+	if p.until != 0 {
+		began = min(began, p.until)
+	}
 	for more = true; more && got < limit && p.head-p.tail < pageSlots; {
 		page := p.slot(p.head)
 		n, err := p.read(page)
@@ -103,7 +109,8 @@ func (r *ring) unread() (t int64, ok bool) {
 
 // page returns the record of a ring of ftrace at position pos.
 func (r *ring) page(pos uint64) (h header, rec []byte) {
-	return header{kind: recordPage}, pages.Data(r.pages.slot(pos/r.pages.sub), int(pos%r.pages.sub))
+	slots := r.pages.slots
+	return header{kind: recordPage}, pages.Data(slots, int(pos&uint64(len(slots)-1)))
 }
 
 // releasePages gives back the sub-buffers before position t.

@@ -1,5 +1,7 @@
 package perfev
 
+import "maps"
+
 // scope are the threads whose events are kept, where what the kernel filters by is
 // more: as perf has them, whose events are inherited by what a thread makes. It is fed
 // in order of time.
@@ -18,6 +20,32 @@ type scope struct {
 
 func newScope() *scope {
 	return &scope{procs: map[int32]int32{}, threads: map[int32]int{}, waiting: map[int32]bool{}, last: -1}
+}
+
+// clone returns a scope of its own that is the same.
+func (s *scope) clone() *scope {
+	c := *s
+	c.procs, c.threads, c.waiting = maps.Clone(s.procs), maps.Clone(s.threads), maps.Clone(s.waiting)
+	return &c
+}
+
+// follow takes a record of the side band. renamed and pid are as exec has them.
+func (s *scope) follow(h header, rec []byte) (pid int32, renamed bool) {
+	switch h.kind {
+	case recordFork:
+		if t, ok := decodeTask(rec); ok {
+			s.fork(t)
+		}
+	case recordExit:
+		if t, ok := decodeTask(rec); ok {
+			s.exit(t.tid)
+		}
+	case recordComm:
+		if pid, _, _, ok := decodeComm(rec); ok && h.misc&miscCommExec != 0 {
+			return pid, s.exec(pid)
+		}
+	}
+	return 0, false
 }
 
 // add takes in a thread.

@@ -366,6 +366,7 @@ func (s *Source) round() error {
 func (s *Source) one(r *ring, e entry) {
 	h, rec := r.record(e.pos)
 	if s.flight != nil && s.flight.hold(e.time, h, rec, r.cpu) {
+		s.trace.foresee(h, rec)
 		return
 	}
 	s.take(r, e, h, rec)
@@ -373,7 +374,6 @@ func (s *Source) one(r *ring, e entry) {
 
 // take hands out one record, or applies what it says of a task.
 func (s *Source) take(r *ring, e entry, h header, rec []byte) {
-	s.trace.follow(h, rec)
 	switch h.kind {
 	case recordSample, recordProgram, recordPage:
 		r.last = e.time
@@ -398,7 +398,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 			return
 		}
 		tid := int32(binary.LittleEndian.Uint32(raw[s.pidOff:]))
-		if h.kind == recordPage && !s.trace.keeps(int(s.byType[typ]), tid, raw) {
+		if h.kind == recordPage && !s.trace.keeps(tid) {
 			return
 		}
 		pid, comm := s.tasks.Lookup(tid, r.cpu)
@@ -411,6 +411,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 		}
 		s.visit.Record(&s.rec)
 	case recordFork:
+		s.trace.follow(h, rec)
 		if t, ok := decodeTask(rec); ok {
 			s.tasks.Fork(e.time, t.pid, t.ppid, t.tid, t.ptid)
 			if m := s.maps; m != nil && t.pid != t.ppid {
@@ -418,6 +419,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 			}
 		}
 	case recordExit:
+		s.trace.follow(h, rec)
 		if t, ok := decodeTask(rec); ok {
 			s.tasks.Exit(e.time, t.pid, t.tid)
 			if m := s.maps; m != nil && !s.tasks.HasProcess(t.pid) {
@@ -425,6 +427,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 			}
 		}
 	case recordComm:
+		s.trace.follow(h, rec)
 		if pid, tid, name, ok := decodeComm(rec); ok {
 			if h.misc&miscCommExec != 0 {
 				s.tasks.Exec(e.time, pid, tid, name)
@@ -450,55 +453,6 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 			s.visit.Lost(perfpipe.Loss{CPU: int32(r.cpu), From: r.last, To: e.time, Count: n, Reason: perfpipe.LostSamples})
 		}
 	}
-}
-
-// lost takes PERF_RECORD_LOST { u64 id; u64 lost; }. The number is that of the
-// ring, whoever lost it; where the kernel counts by event, only the time is taken.
-func (s *Source) lost(r *ring, at int64, rec []byte) {
-	if len(rec) < headerSize+16 {
-		r.corrupt++
-		return
-	}
-	for i := range s.cpus {
-		c := &s.cpus[i]
-		if c.data != r {
-			continue
-		}
-		if !s.exact {
-			n := binary.LittleEndian.Uint64(rec[headerSize+8:])
-			s.visit.Lost(perfpipe.Loss{CPU: int32(r.cpu), From: r.last, To: at, Count: n, Reason: perfpipe.LostRing})
-			return
-		}
-		if !c.lossSeen {
-			c.lossSeen, c.lossFrom = true, r.last
-		}
-		c.lossTo = at
-		return
-	}
-	// The side ring's: names may be stale from here on. No event was lost, but what
-	// pid and comm say of tasks that began meanwhile is, and that is said.
-	n := binary.LittleEndian.Uint64(rec[headerSize+8:])
-	s.sideLost += n
-}
-
-// countLost reports what the kernel has counted as lost by event since the last time.
-func (s *Source) countLost(c *cpuRings) {
-	byEvent := make(map[int]uint64)
-	for i := range c.events {
-		tp := &c.events[i]
-		n, err := sys.ReadLost(tp.fd)
-		if err != nil || n <= tp.lost {
-			continue
-		}
-		byEvent[tp.event] += n - tp.lost
-		tp.lost = n
-	}
-	for ev := range s.schemas {
-		if n := byEvent[ev]; n > 0 {
-			s.visit.Lost(perfpipe.Loss{Event: s.schemas[ev].Event(), CPU: int32(c.cpu), From: c.lossFrom, To: c.lossTo, Count: n, Reason: perfpipe.LostRing})
-		}
-	}
-	c.lossSeen = false
 }
 
 // disable turns the events off and notes where every ring ends.

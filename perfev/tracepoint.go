@@ -8,8 +8,7 @@ import (
 )
 
 // noTracepoint says why a program cannot record an event of the kernel, as far as that
-// is known without the kernel's types. Of itself none is taken that would lose events
-// that others do not, though they are counted. One whose arguments nobody described is recorded
+// is known without the kernel's types. One whose arguments nobody described is recorded
 // by a program only where programs were asked for: it is skipped in interrupts that
 // come while another program of that kind runs, and others' records with it.
 func (c *Config) noTracepoint(ev *Event) error {
@@ -21,7 +20,7 @@ func (c *Config) noTracepoint(ev *Event) error {
 	case c.Engine == EngineAuto && !isCall(ev.Schema) && !bpf.Knows(ev.Schema):
 		return errors.New("no program of ours knows the arguments of its tracepoint")
 	case c.Engine == EngineAuto && bpf.Nests(ev.Schema):
-		return errors.New("it happens in interrupts too, and a program does not see those that come while it runs")
+		return errors.New("a program misses one that an interrupt makes while it runs for another: those would be counted, and other engines have them")
 	}
 	return nil
 }

@@ -210,6 +210,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if n := src.LostTasks(); n > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: lost %s records of names, forks and exits: pid and comm of some rows may be those of before\n", o.Command, commas(n))
 	}
+	if err := src.Away(); err != nil && !o.Quiet {
+		fmt.Fprintf(st.err, "perfpipe %s: %v\n", o.Command, err)
+	}
 	if n := src.StacksRetold(); n > 0 {
 		fmt.Fprintf(st.err, "perfpipe %s: the memory of call chains was full %s: rows of _stacks are there more than once, and frames may have new ids\n", o.Command, plural(n, "time"))
 	}

@@ -21,6 +21,8 @@ type explainOptions struct {
 	shape   shapeOptions
 	compat  bool
 	onFault string
+	// overwrite asks which engine is the flight recorder's.
+	overwrite bool
 }
 
 func newExplain(st streams) *cobra.Command {
@@ -60,6 +62,7 @@ permission.`,
 	f := c.Flags()
 	o.shape.addFlags(c)
 	f.BoolVar(&o.compat, "kernel-compat", false, "follow the kernel's filter engine to the letter")
+	f.BoolVar(&o.overwrite, "overwrite", false, "say which engine records the event for record --overwrite")
 	f.StringVar(&o.onFault, "on-fault", "drop", "the verdict on a record whose filter faults, drop or `pass`")
 	return c
 }
@@ -87,7 +90,7 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		}
 		if filter == "" {
 			explainEvent(out, s)
-			explainEngine(out, perfev.Event{Schema: s, User: o.shape.probes[s] != nil})
+			explainEngine(out, o, perfev.Event{Schema: s, User: o.shape.probes[s] != nil})
 			continue
 		}
 		p, err := filters.Compile(filter, s, withFunctions(filters.Options{KernelCompat: o.compat, OnFault: verdict}, filter))
@@ -96,7 +99,7 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		}
 		push := p.Push(kernelFeatures())
 		explainFilter(out, p, push)
-		explainEngine(out, perfev.Event{Schema: s, User: o.shape.probes[s] != nil, Filter: push.Text, KernelFilter: p.NeedsKernel() || o.compat, ReadsContext: readsContext(p)})
+		explainEngine(out, o, perfev.Event{Schema: s, User: o.shape.probes[s] != nil, Filter: push.Text, KernelFilter: p.NeedsKernel() || o.compat, ReadsContext: readsContext(p)})
 		if len(o.shape.events) > 0 && s.ID != 0 && push.Text != "" {
 			refused = errors.Join(refused, askKernel(out, s.Event(), push.Text))
 		}
@@ -216,12 +219,12 @@ func askKernel(w io.Writer, event, text string) error {
 
 // explainEngine says what records an event of this machine, and why not what would
 // cost less.
-func explainEngine(w io.Writer, ev perfev.Event) {
+func explainEngine(w io.Writer, o *explainOptions, ev perfev.Event) {
 	if ev.Schema.ID == 0 || ev.User {
 		// Of a probe it is known when it is installed: record -v says it.
 		return
 	}
-	ch := (&perfev.Config{Events: []perfev.Event{ev}}).Choose()[0]
+	ch := (&perfev.Config{Events: []perfev.Event{ev}, Overwrite: o.overwrite}).Choose()[0]
 	fmt.Fprintf(w, "engine:  %s, where every task is recorded, without stacks\n%s", ch.Engine, describeRefusals(ch))
 }
 

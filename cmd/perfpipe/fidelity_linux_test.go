@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,39 +111,28 @@ func differs(ours row, p perfRow) (string, int) {
 }
 
 // TestFidelity records the same events with perf and with perfpipe at the same
-// time: by event and CPU, every row of perf's must be ours, in the same order. Beside
-// other tests' storms of interrupts the two take their times in too many different
-// orders to be told apart from a fault: then it is done again, and a fault stays.
+// time: by event and CPU, every row of perf's must be ours, and in the same order but
+// for interrupts.
 func TestFidelity(t *testing.T) {
 	testpriv.Need(t)
 	perf := testpriv.NeedTool(t, "perf")
 	testpriv.Lock(t)
-	const tries = 3
-	for try := 1; ; try++ {
-		errs := fidelity(t, perf)
-		if len(errs) == 0 {
-			return
-		}
-		for _, err := range errs {
-			if try == tries {
+	for _, engine := range []string{"auto", "perf"} {
+		t.Run(engine, func(t *testing.T) {
+			for _, err := range fidelity(t, perf, engine) {
 				t.Error(err)
-			} else {
-				t.Logf("try %d: %v", try, err)
 			}
-		}
-		if try == tries {
-			return
-		}
+		})
 	}
 }
 
 // fidelity records once and returns in which events and on which CPUs the two differ.
-func fidelity(t *testing.T, perf string) (errs []error) {
+func fidelity(t *testing.T, perf, engine string) (errs []error) {
 	t.Helper()
 	dir := t.TempDir()
 	data, out := filepath.Join(dir, "perf.data"), filepath.Join(dir, "d")
 	events := []string{"sched:sched_switch", "sched:sched_wakeup", "syscalls:sys_enter_openat", "irq:*", "timer:*", "kmem:*", "signal:*", "task:*"}
-	args := []string{"record", "--trace-self", "-m", "64M", "-a", "-o", out, "--format", "ndjson"}
+	args := []string{"record", "--engine", engine, "--trace-self", "-m", "64M", "-a", "-o", out, "--format", "ndjson"}
 	pargs := []string{perf, "record", "-q", "-m", "32M", "-k", "CLOCK_MONOTONIC", "-a", "-o", data}
 	for _, e := range events {
 		args, pargs = append(args, "-e", e), append(pargs, "-e", e)
@@ -185,79 +175,73 @@ func fidelity(t *testing.T, perf string) (errs []error) {
 	return errs
 }
 
-// align finds perf's first row in ours, which began earlier and ended later, and
-// compares from there on, row by row. Each tool has its own event and takes its
-// own time of it, some microseconds apart.
+// align finds for each of perf's rows the one of ours that is nearest in time and the
+// same. Each tool has its own event and takes its own time of it, some microseconds
+// apart. Between the first and the last of them every row of ours must have been found,
+// and their order must be the same, but that an interrupt's events may come in between.
 func align(ours []row, theirs []perfRow) (compared int, err error) {
-	const near = 500_000
-	at := -1
+	const near = 20_000_000
+	ts := make([]int64, len(ours))
 	for i, r := range ours {
-		d := r.num("ts") - theirs[0].ns
-		if d > -near && d < near {
-			if diff, _ := differs(r, theirs[0]); diff == "" {
-				// Several may look the same: the one whose successor fits too.
-				if len(theirs) == 1 || i+1 < len(ours) && matches(ours[i+1:], theirs[1:], 3) {
-					at = i
-					break
-				}
-			}
-		}
+		ts[i] = r.num("ts")
 	}
-	if at < 0 {
-		return 0, fmt.Errorf("perf's first row is not among ours: %s", theirs[0].text)
-	}
-	moved := 0
+	used := make([]bool, len(ours))
+	order := make([]int, 0, len(theirs))
 	for i, p := range theirs {
-		if at+i >= len(ours) {
-			return compared, fmt.Errorf("row %d of %d is missing: %s", i, len(theirs), p.text)
+		at, n := nearest(ours, ts, used, p, near)
+		if at < 0 {
+			return compared, fmt.Errorf("row %d of %d is not among ours: %s", i, len(theirs), p.text)
 		}
-		diff, n := differs(ours[at+i], p)
+		used[at] = true
+		order = append(order, at)
 		compared += n
-		if diff != "" && moved < 2+len(theirs)/100 && reorder(ours[at+i:], theirs[i:]) {
-			// An interrupt's events came between perf's taking of the time and ours.
+	}
+	first, last := slices.Min(order), slices.Max(order)
+	for i := first; i < last; i++ {
+		if !used[i] && ts[i] > theirs[0].ns+near && ts[i] < theirs[len(theirs)-1].ns-near {
+			return compared, fmt.Errorf("ours at %d is not among perf's: %v", ts[i], ours[i])
+		}
+	}
+	moved, highest := 0, -1
+	for _, at := range order {
+		if at < highest {
 			moved++
-			continue
 		}
-		if diff != "" {
-			return compared, fmt.Errorf("row %d of %d: %s: %s", i, len(theirs), diff, p.text)
-		}
+		highest = max(highest, at)
+	}
+	if most := 5 + len(theirs)/50; moved > most {
+		return compared, fmt.Errorf("%d of %d rows stand in another place, at most %d may", moved, len(theirs), most)
 	}
 	return compared, nil
 }
 
-// reorder brings the row that is perf's next to the front of ours, where it stands
-// later, or takes the front one to its place where perf has that one later.
-func reorder(ours []row, theirs []perfRow) bool {
-	const window, near = 3000, 50_000_000
-	if len(ours) > 1 && matches(ours[1:], theirs, 2) {
-		for k := 1; k < min(window, len(theirs), len(ours)); k++ {
-			if diff, _ := differs(ours[0], theirs[k]); diff == "" {
-				r := ours[0]
-				copy(ours[:k], ours[1:k+1])
-				ours[k] = r
-				return true
-			}
+// nearest looks for the row of ours that is perf's, from its time on to both sides.
+func nearest(ours []row, ts []int64, used []bool, p perfRow, near int64) (at, compared int) {
+	up, _ := slices.BinarySearch(ts, p.ns)
+	down := up - 1
+	for {
+		later, earlier := near, near
+		if up < len(ts) {
+			later = ts[up] - p.ns
+		}
+		if down >= 0 {
+			earlier = p.ns - ts[down]
+		}
+		if later >= near && earlier >= near {
+			return -1, 0
+		}
+		k := up
+		if later <= earlier {
+			up++
+		} else {
+			k = down
+			down--
+		}
+		if used[k] {
+			continue
+		}
+		if diff, n := differs(ours[k], p); diff == "" {
+			return k, n
 		}
 	}
-	for j := 1; j < min(window, len(ours)); j++ {
-		if ours[j].num("ts")-ours[0].num("ts") > near {
-			return false
-		}
-		if diff, _ := differs(ours[j], theirs[0]); diff == "" {
-			r := ours[j]
-			copy(ours[1:j+1], ours[:j])
-			ours[0] = r
-			return true
-		}
-	}
-	return false
-}
-
-func matches(ours []row, theirs []perfRow, n int) bool {
-	for i := range min(n, len(theirs), len(ours)) {
-		if diff, _ := differs(ours[i], theirs[i]); diff != "" {
-			return false
-		}
-	}
-	return true
 }

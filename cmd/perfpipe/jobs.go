@@ -148,7 +148,7 @@ func checkTrigger(here schemas, job *configs.Capture) error {
 	}
 	plan, err := makePlan(job, here, probes, kernelFeatures())
 	if err := errors.Join(err, probes.close()); err != nil {
-		return nil // told at its own place
+		return nil //nolint:nilerr // told at its own place
 	}
 	_, err = planTriggers(job, plan, kernelFeatures())
 	var fe *filters.Error

@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if stressLoad() {
+		os.Exit(0)
+	}
 	os.Exit(testMain(m))
 }
 

@@ -4,6 +4,6 @@ package testpriv
 
 import "errors"
 
-func lockFile(string) (unlock func(), err error) {
+func lockFile(string, lockMode) (unlock func(), err error) {
 	return nil, errors.New("no file locks on this operating system")
 }

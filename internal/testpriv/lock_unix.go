@@ -10,14 +10,18 @@ import (
 
 // lockFile waits for the lock on the file at path, which it makes where it is
 // missing, and returns what releases it.
-func lockFile(path string) (unlock func(), err error) {
+func lockFile(path string, m lockMode) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
+	how := syscall.LOCK_EX
+	if m == lockShared {
+		how = syscall.LOCK_SH
+	}
 	err = syscall.EINTR
 	for errors.Is(err, syscall.EINTR) {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		err = syscall.Flock(int(f.Fd()), how)
 	}
 	if err != nil {
 		_ = f.Close()

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 )
 
@@ -22,12 +21,15 @@ func Required() bool { return os.Getenv(RequireEnv) == "1" }
 
 // Need ends the test, as the package comment says, unless it may trace the kernel:
 // on Linux, as root, with tracefs mounted. Where only the mount is missing it mounts
-// tracefs at /sys/kernel/tracing and leaves it there.
+// tracefs at /sys/kernel/tracing and leaves it there. Until the test has ended, no
+// test of another process has the machine alone.
 func Need(t testing.TB) {
 	t.Helper()
 	if err := privilege(); err != nil {
 		unmet(t, err)
+		return
 	}
+	share(t)
 }
 
 // NeedTool ends the test, as the package comment says, unless name is an
@@ -51,10 +53,9 @@ func NeedTool(t testing.TB, name string) string {
 // A test that holds it must not take it again.
 func Lock(t testing.TB) {
 	t.Helper()
-	path := filepath.Join(os.TempDir(), fmt.Sprintf("perfpipe-test-%d.lock", os.Getuid()))
-	unlock, err := lockFile(path)
+	unlock, err := lockFile(lockPath(""), lockAlone)
 	if err != nil {
-		t.Fatalf("lock %s: %v", path, err)
+		t.Fatalf("lock tracing: %v", err)
 	}
 	t.Cleanup(unlock)
 }
@@ -69,6 +70,15 @@ func debianPackage(program string) string {
 	}
 	return program
 }
+
+// lockMode is who else may hold a lock.
+type lockMode uint8
+
+const (
+	// lockAlone: nobody; lockShared: others that share it.
+	lockAlone lockMode = iota
+	lockShared
+)
 
 func unmet(t testing.TB, reason error) {
 	t.Helper()

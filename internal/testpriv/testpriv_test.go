@@ -140,6 +140,85 @@ func TestLock(t *testing.T) {
 	}
 }
 
+// TestAlone starts a second process whose test needs the machine while this one has it
+// alone, and then one that wants it alone while this one uses it.
+func TestAlone(t *testing.T) {
+	const child = "TESTPRIV_ALONE_CHILD"
+	switch os.Getenv(child) {
+	case "need":
+		fmt.Println("waiting")
+		Need(t)
+		Need(t)
+		fmt.Println("locked")
+		return
+	case "alone":
+		fmt.Println("waiting")
+		Alone(t)
+		fmt.Println("locked")
+		return
+	}
+	if err := privilege(); err != nil {
+		unmet(t, err)
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, tt := range []struct {
+		name, child string
+		hold        func(testing.TB)
+	}{
+		{"alone", "need", Alone},
+		{"used", "alone", Need},
+		{"alone twice", "alone", Alone},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		f, err := os.Create(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		var cmd *exec.Cmd
+		t.Run(tt.name, func(t *testing.T) {
+			tt.hold(t)
+			cmd = exec.Command(os.Args[0], "-test.run=^TestAlone$", "-test.v")
+			cmd.Env = append(os.Environ(), child+"="+tt.child)
+			cmd.Stdout = f
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for end := time.Now().Add(20 * time.Second); !strings.Contains(readText(t, out), "waiting"); {
+				if time.Now().After(end) {
+					t.Fatal("the child never asked for the machine")
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			time.Sleep(50 * time.Millisecond)
+			if got := readText(t, out); strings.Contains(got, "locked") {
+				t.Errorf("child while the machine is taken: got %q, want it to wait", got)
+			}
+			if tt.name == "used" {
+				Need(t) // a second use of the same process does not wait behind the child
+			}
+		})
+		if cmd == nil || cmd.Process == nil {
+			return
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("child: %v", err)
+		}
+		if got := readText(t, out); !strings.Contains(got, "locked") {
+			t.Errorf("child after the release: got %q, want it to have the machine", got)
+		}
+	}
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 // checkEnd wants got to contain want, or to be empty where want is.
 func checkEnd(t *testing.T, what, got, want string) {
 	t.Helper()

@@ -44,9 +44,20 @@ const frozenRelease = 6<<8 | 7
 // the running kernel makes of it.
 func Knows(s *perfpipe.Schema) bool { return variants(s.System, s.Name) != nil }
 
-// Nests reports whether an event may happen in an interrupt that comes while its own
-// program runs for the task: the kernel skips the program there, and counts it.
-func Nests(s *perfpipe.Schema) bool { return s.System == "kmem" }
+// Nests reports whether an event can happen in an interrupt while it happens: the kernel
+// then does not run the program a second time. Of the others those that happen in
+// interrupts are made with interrupts off (wake-ups, timers, signals), or in a context
+// that does not interrupt itself (interrupts, system calls).
+func Nests(s *perfpipe.Schema) bool {
+	switch s.Name {
+	case "timer_init", "hrtimer_init", "hrtimer_setup", "sched_process_free":
+		return true
+	case "hrtimer_expire_entry", "hrtimer_expire_exit":
+		// Those that softirqs run are told with interrupts on (__run_hrtimer).
+		return true
+	}
+	return s.System == "kmem"
+}
 
 // MapTrace finds how the fields of an event come from the arguments of its tracepoint.
 // release is the kernel's, major<<8 | minor. An error says what is not known: then the

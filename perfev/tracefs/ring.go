@@ -25,6 +25,9 @@ type Stats struct {
 	Dropped uint64
 	// Read are records that were read.
 	Read uint64
+	// Oldest is the time of the oldest record that was not read, in nanoseconds to the
+	// microsecond by a clock that counts those; 0 where it is not told.
+	Oldest int64
 }
 
 // Lost is how many records were lost, for whatever reason.
@@ -36,6 +39,11 @@ func ParseStats(b []byte) (Stats, error) {
 	seen := 0
 	for line := range strings.Lines(string(b)) {
 		key, val, ok := strings.Cut(line, ":")
+		if key == "oldest event ts" {
+			if f, err := strconv.ParseFloat(strings.TrimSpace(val), 64); err == nil && f < 1e9 {
+				s.Oldest = int64(f*1e6) * 1000
+			}
+		}
 		to := s.field(key)
 		if !ok || to == nil {
 			continue
@@ -91,7 +99,7 @@ func (in *Instance) On() error { return in.write("tracing_on", "1", 0) }
 func (in *Instance) Off() error { return in.write("tracing_on", "0", 0) }
 
 // Option sets an option of the instance, "event-fork", or clears it, "noevent-fork":
-// trace_options. One that the kernel does not know is fs.ErrInvalid.
+// trace_options. One that the kernel does not know is syscall.EINVAL.
 func (in *Instance) Option(text string) error { return in.write("trace_options", text, 0) }
 
 // Clock has times be of a clock: "mono" is CLOCK_MONOTONIC.
@@ -168,6 +176,22 @@ func (in *Instance) AddPIDs(tids []int) error {
 	return nil
 }
 
+// PIDs returns the threads whose events are recorded, none where those of all are.
+func (in *Instance) PIDs() ([]int, error) {
+	b, err := in.ReadFile("set_event_pid")
+	if err != nil {
+		return nil, err
+	}
+	var tids []int
+	for _, word := range strings.Fields(string(b)) {
+		// Without any it says "no pid".
+		if n, err := strconv.Atoi(word); err == nil {
+			tids = append(tids, n)
+		}
+	}
+	return tids, nil
+}
+
 // SetFilter gives an event "system:name" of the instance a filter, before it is
 // enabled. Only text that perfpipe generated may be given. A refusal leaves the event
 // unfiltered, so it must not be enabled then.
@@ -187,6 +211,34 @@ func (in *Instance) SetFilter(event, filter string) error {
 		return fmt.Errorf("the kernel has %.200q", got)
 	}
 	return nil
+}
+
+// Probes returns "system:name" of the uprobes that are defined, by id. What is shown of a
+// probe may be called otherwise.
+func (t *FS) Probes() (map[int]string, error) {
+	list, err := t.Uprobes()
+	if err != nil {
+		return nil, err
+	}
+	names, last := make(map[int]string), ""
+	for _, u := range list {
+		event := u.Group + ":" + u.Event
+		if event == last {
+			continue // another place of the same
+		}
+		last = event
+		b, err := t.ReadFile("events/" + u.Group + "/" + u.Event + "/id")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // somebody took it away
+		}
+		if err != nil {
+			return nil, err
+		}
+		if id, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+			names[id] = event
+		}
+	}
+	return names, nil
 }
 
 func (in *Instance) event(event, file string) (string, error) {

@@ -136,7 +136,7 @@ func TestManifest(t *testing.T) {
 	must(t, l.d.Write(rows("a.c", 0, 0)))
 	must(t, l.d.Write(rows("_lost", 0, 1)))
 	must(t, l.d.Write(rows("a.b", 105, 2)))
-	must(t, l.d.Close(perfpipe.Summary{Complete: true, Lost: 7, Escaped: 3, LostBy: map[string]map[string]uint64{"a:b": {"ring_full": 4}, "": {"corrupt": 3}}}))
+	must(t, l.d.Close(perfpipe.Summary{Complete: true, Lost: 7, Overwritten: 95, Escaped: 3, LostBy: map[string]map[string]uint64{"a:b": {"ring_full": 4, "paused": 5, "overwritten": 90}, "": {"corrupt": 3}}}))
 	m := l.manifest(t)
 	if !m.Complete || m.Version != "v1" || m.Host != "h" || m.Kernel != "6.18" || !slices.Equal(m.Command, []string{"perfpipe", "record"}) || m.Start.Time != "2025-11-24T16:00:00Z" {
 		t.Errorf("manifest: got %+v, want what the run said", m)
@@ -149,6 +149,9 @@ func TestManifest(t *testing.T) {
 	}
 	if m.Lost.Total != 7 || !slices.Equal(m.Lost.By, []LostBy{{"", "corrupt", 3}, {"a:b", "ring_full", 4}}) {
 		t.Errorf("lost: got %+v", m.Lost)
+	}
+	if o := m.Overwritten; o == nil || o.Total != 95 || !slices.Equal(o.By, []LostBy{{"a:b", "overwritten", 90}, {"a:b", "paused", 5}}) {
+		t.Errorf("overwritten: got %+v", o)
 	}
 	for _, f := range m.Files {
 		b, err := os.ReadFile(filepath.Join(l.dir, f.Path))

@@ -59,7 +59,9 @@ func (c *Cursor) Begin(page []byte) error {
 		c.err = ErrHeader
 		return c.err
 	}
-	commit := binary.LittleEndian.Uint64(page[8:])
+	// RB_MISSED_EVENTS is an int of the kernel's and negative: added to a long, it sets
+	// the upper half as well.
+	commit := uint64(binary.LittleEndian.Uint32(page[8:]))
 	n := commit &^ (missedBit | storedBit)
 	if n > uint64(len(page)-HeaderSize) {
 		c.err = ErrHeader
@@ -94,16 +96,17 @@ func (c *Cursor) Err() error { return c.err }
 func (c *Cursor) Next() (time int64, at int, ok bool) {
 	for c.at < c.end {
 		at = c.at
-		if c.end-at < 4 {
+		rest := c.page[at:c.end]
+		if len(rest) < 4 {
 			return c.fail()
 		}
-		w := binary.LittleEndian.Uint32(c.page[at:])
+		w := binary.LittleEndian.Uint32(rest)
 		kind, delta := int(w&31), uint64(w>>5)
-		if kind-1 < maxWords && kind > 0 {
-			c.at = at + 4 + 4*kind
-			if c.at > c.end {
+		if uint(kind-1) < maxWords {
+			if 4+4*kind > len(rest) {
 				return c.fail()
 			}
+			c.at = at + 4 + 4*kind
 			c.time += delta
 			return int64(c.time), at, true
 		}

@@ -118,6 +118,8 @@ func TestPage(t *testing.T) {
 		{name: "later than the page says", page: newPage(10).word(1, 1).text("abcd").bytes(64, 0), last: 12, want: []string{"13:abcd"}},
 		{name: "missed, counted", page: append(newPage(1).word(1, 1).text("abcd").bytes(0, missed|stored), 42, 1, 0, 0, 0, 0, 0, 0), want: []string{"2:abcd"}, missed: 298},
 		{name: "missed, no room", page: newPage(1).word(1, 1).text("abcd").bytes(0, missed), want: []string{"2:abcd"}, missed: 1},
+		// As the kernel writes it: the bit is the sign of an int, added to a long.
+		{name: "missed, and the upper half", page: newPage(1).word(1, 1).text("abcd").bytes(64, missed|0xffffffff<<32), want: []string{"2:abcd"}, missed: 1},
 		{name: "commit beyond", page: newPage(1).word(1, 1).text("abcd").bytes(0, 0)[:23], err: pages.ErrHeader},
 		{name: "record beyond", page: newPage(1).word(1, 1).text("abcd").word(2, 1).text("abcd").bytes(64, 0), want: []string{"2:abcd"}, err: pages.ErrRecord},
 		{name: "half a word", page: newPage(1).text("ab").bytes(64, 0), err: pages.ErrRecord},

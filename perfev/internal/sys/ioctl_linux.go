@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -53,17 +52,6 @@ func Pause(fd int) error {
 // Resume is Pause's opposite.
 func Resume(fd int) error {
 	return os.NewSyscallError("ioctl PERF_EVENT_IOC_PAUSE_OUTPUT", unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_PAUSE_OUTPUT, 0))
-}
-
-// Grace returns once every record is whole whose writing had begun on any processor:
-// writers are within a read-side section of RCU, and MEMBARRIER_CMD_GLOBAL is
-// synchronize_rcu (kernel/sched/membarrier.c). It takes some ten milliseconds. Kernels
-// with processors that never tick (nohz_full) refuse it: there it sleeps as long.
-func Grace() {
-	const global = 1 // MEMBARRIER_CMD_GLOBAL, include/uapi/linux/membarrier.h
-	if _, _, e := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0); e != 0 {
-		time.Sleep(20 * time.Millisecond)
-	}
 }
 
 // ReadCounts reads what [ReadLost] does, with the count itself: how often the event

@@ -8,7 +8,7 @@ import (
 )
 
 func TestLost(t *testing.T) {
-	sum := perfpipe.Summary{Lost: 12, LostBy: map[string]map[string]uint64{"a:b": {"ring_full": 4, "corrupt": 1}, "a:c": {"ring_full": 5}, "": {"corrupt": 2}}}
+	sum := perfpipe.Summary{Lost: 12, LostBy: map[string]map[string]uint64{"a:b": {"ring_full": 4, "corrupt": 1, "overwritten": 1000, "paused": 7}, "a:c": {"ring_full": 5}, "": {"corrupt": 2}}}
 	for _, tt := range []struct {
 		event string
 		sum   perfpipe.Summary
