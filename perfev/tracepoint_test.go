@@ -57,7 +57,7 @@ func TestNoProgramForTracepoint(t *testing.T) {
 		{"a system call", "", Config{Events: []Event{{Schema: callSchema("sys_enter_read", 3)}}}},
 		{"an unknown one", "knows the arguments", Config{Events: []Event{{Schema: named("block", "block_rq_issue")}}}},
 		{"an unknown one, forced", "", Config{Engine: EngineBPF, Events: []Event{{Schema: named("block", "block_rq_issue")}}}},
-		{"one of interrupts too", "in interrupts too", Config{Events: []Event{{Schema: named("kmem", "kmalloc")}}}},
+		{"one of interrupts too", "an interrupt makes", Config{Events: []Event{{Schema: named("kmem", "kmalloc")}}}},
 		{"one of interrupts too, forced", "", Config{Engine: EngineBPF, Events: []Event{{Schema: named("kmem", "kmalloc")}}}},
 		{"a filter on flags", "common_flags", Config{Engine: EngineBPF, Events: []Event{{Schema: named("sched", "sched_switch"), ReadsContext: true}}}},
 		{"a probe", "no program for it", Config{Events: []Event{{Schema: named("uprobe", "x"), User: true}}}},

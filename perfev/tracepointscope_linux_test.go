@@ -237,50 +237,6 @@ func TestProgramProcessors(t *testing.T) {
 	}
 }
 
-// TestProgramNewProcessor: a processor that comes while it is recorded has a ring.
-func TestProgramNewProcessor(t *testing.T) {
-	testpriv.Need(t)
-	cpus, err := OnlineCPUs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(cpus) < 2 {
-		t.Skip("there is one processor")
-	}
-	s, err := Open(Config{Engine: EngineBPF, Events: eventsOf(t, "syscalls:sys_enter_getppid"), KeepSelf: true, Target: Target{CPUs: cpus[:1]}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.addCPU(cpus[1]); err != nil {
-		t.Fatal(err)
-	}
-	onCPU(t, cpus[1], func() { getppids(70) })
-	if err := s.Stop(); err != nil {
-		t.Error(err)
-	}
-	k := &kept{}
-	for err = nil; err == nil; err = s.Read(time.Millisecond, k) {
-		continue
-	}
-	n := 0
-	for _, r := range k.records {
-		if int(r.CPU) == cpus[1] && r.PID == int32(os.Getpid()) {
-			n++
-		}
-	}
-	if n != 70 {
-		t.Errorf("got %d records of the 70 calls on the new processor", n)
-	}
-}
-
 // TestProgramCgroup: the tasks of a cgroup of the second hierarchy and of those below.
 func TestProgramCgroup(t *testing.T) {
 	testpriv.Need(t)
