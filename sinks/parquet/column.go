@@ -48,6 +48,7 @@ type column struct {
 	pages     []page
 	waiting   []deferred // the last of pages, which are not in chunk yet
 	mode      mode
+	failed    int    // pages for which the dictionary was of no use
 	encodings uint32 // bit e: format.Encoding e occurs in the chunk
 	dictPages int
 	values    int64 // level entries: nulls and empty lists count
@@ -363,7 +364,7 @@ func (c *column) reset() {
 	c.pend.reset()
 	c.dict.reset()
 	c.chunk, c.pages = c.chunk[:0], c.pages[:0]
-	c.mode, c.encodings, c.dictPages = modeUnset, 0, 0
+	c.mode, c.failed, c.encodings, c.dictPages = modeUnset, 0, 0, 0
 	c.values, c.nulls, c.plainSize = 0, 0, 0
 	c.bounds, c.unbound, c.unsorted = bounds{}, false, false
 }

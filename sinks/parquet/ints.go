@@ -10,11 +10,16 @@ import (
 	"github.com/perfpipe/perfpipe"
 )
 
+// maxFailed is how often a chunk's dictionary may be of no use before it is left alone.
+const maxFailed = 3
+
 // encodeInts encodes integers: by dictionary while that is small, else as differences
 // where these are narrow, else as they are.
 func (c *column) encodeInts(s *Scratch, l leaf, period int, p *page) ([]byte, format.Encoding, error) {
 	data := l.data[:l.n*c.width]
-	if c.mode == modeUnset {
+	// The first page says little of those that follow: it may be what other tasks did
+	// before the busy one began.
+	if c.mode == modeUnset || c.mode == modeFree && c.failed < maxFailed {
 		c.mode = c.choose(data)
 	}
 	if c.mode == modeDict {
@@ -22,6 +27,7 @@ func (c *column) encodeInts(s *Scratch, l leaf, period int, p *page) ([]byte, fo
 			return body, format.RLEDictionary, err
 		}
 		c.mode = modeFree
+		c.failed++
 	}
 	if c.phys == format.Int64 {
 		return c.longs(s, data, p)

@@ -7,6 +7,18 @@ import (
 	"github.com/perfpipe/perfpipe"
 )
 
+// TestFirstPage: a first page of values of all kinds does not keep those that follow, of
+// few, from a dictionary.
+func TestFirstPage(t *testing.T) {
+	loop, mix := loopLoad(), mixLoad()
+	mix.table = loop.table
+	f := footer(t, roundTrip(t, Options{}, mix.batch(5000, 1), loop.batch(30_000, 2), loop.batch(30_000, 3)))
+	args := &f.RowGroups[0].Columns[7].MetaData
+	if args.DictionaryPageOffset == 0 || args.TotalCompressedSize > 400_000 {
+		t.Errorf("args: dictionary at %d, %d bytes, want a dictionary and little more than the 5000 rows", args.DictionaryPageOffset, args.TotalCompressedSize)
+	}
+}
+
 // TestInOrder: rows that fall are seen, whatever their numbers; bounds are right.
 func TestInOrder(t *testing.T) {
 	for name, c := range map[string]struct {
