@@ -96,7 +96,7 @@ func (b *bench) loop(ctx context.Context, r *Results) error {
 			if t.tool.Refused != "" {
 				continue
 			}
-			run, err := t.run(ctx, "-calls", strconv.Itoa(b.o.calls))
+			run, err := b.runOf(ctx, t)
 			if ctx.Err() != nil {
 				return errors.Join(ctx.Err(), err)
 			}
@@ -123,6 +123,20 @@ func (b *bench) loop(ctx context.Context, r *Results) error {
 		fmt.Fprintln(b.log, " ns a call")
 	}
 	return nil
+}
+
+// runOf is one run of a tool. A peer may fail once; perfpipe may not.
+func (b *bench) runOf(ctx context.Context, t tracer) (run Run, err error) {
+	once := func() (err error) {
+		run, err = t.run(ctx, "-calls", strconv.Itoa(b.o.calls))
+		return err
+	}
+	if ours(t.tool) {
+		err = once()
+		return run, err
+	}
+	err = b.again(ctx, t.tool.Name, once)
+	return run, err
 }
 
 // perfData is where perf record's file lies until the next.

@@ -40,8 +40,10 @@ func (b *bench) prepare(ctx context.Context) error {
 	if b.perf, err = exec.LookPath("perf"); err != nil {
 		return fmt.Errorf("find perf: %w; install it (Debian: apt-get install linux-perf)", err)
 	}
-	if b.perfpipe = b.o.perfpipe; b.perfpipe != "" {
-		return nil
+	if b.o.perfpipe != "" {
+		// Recorders stand in another folder.
+		b.perfpipe, err = filepath.Abs(b.o.perfpipe)
+		return err
 	}
 	b.perfpipe = filepath.Join(b.dir, "perfpipe")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.perfpipe, "./cmd/perfpipe")

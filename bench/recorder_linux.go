@@ -54,6 +54,8 @@ func (b *bench) process(ctx context.Context, name string, args ...string) *exec.
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
+	// What a recorder leaves where it stands goes with the folder.
+	cmd.Dir = b.dir
 	return cmd
 }
 
@@ -113,6 +115,21 @@ func (b *bench) recordingAs(ctx context.Context, attr *syscall.SysProcAttr, reco
 		err = errors.Join(err, fmt.Errorf("run %s: %w\n%s", cmd, e, stderr.Bytes()))
 	}
 	return usageOf(cmd.ProcessState), stderr.String(), err
+}
+
+// tries is how often a peer is run that fails: perf and trace-cmd stumble where programs or
+// events of others come and go while they look at them.
+const tries = 3
+
+// again runs f until it succeeds, at most tries times, and says what it failed of.
+func (b *bench) again(ctx context.Context, what string, f func() error) error {
+	for i := 1; ; i++ {
+		err := f()
+		if err == nil || i == tries || ctx.Err() != nil {
+			return err
+		}
+		fmt.Fprintf(b.log, "%s failed and is run again: %s\n", what, refusal(err))
+	}
 }
 
 // load runs the loop in a process of its own.

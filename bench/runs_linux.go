@@ -191,7 +191,11 @@ func (b *bench) others(ctx context.Context, r *Results) error {
 		count func(context.Context) (int, error)
 	}{{"perf record", b.perfCount}, {"bpftrace", b.bpftraceCount}}
 	for _, c := range counters {
-		alone, err := c.count(ctx)
+		var alone int
+		err := b.again(ctx, c.name, func() (err error) {
+			alone, err = c.count(ctx)
+			return err
+		})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -221,9 +225,12 @@ func (b *bench) others(ctx context.Context, r *Results) error {
 func (b *bench) beside(ctx context.Context, o *Other, count func(context.Context) (int, error)) error {
 	out := filepath.Join(b.dir, "beside")
 	args := append(append([]string{b.perfpipe}, b.recordArgs()...), "--engine", o.Engine, "-o", out)
-	_, stderr, err := b.recording(ctx, args, func(int) (err error) {
-		o.Beside, err = count(ctx)
-		return err
+	_, stderr, err := b.recording(ctx, args, func(int) error {
+		// Only the other may fail; that perfpipe does ends this.
+		return b.again(ctx, o.Tool, func() (err error) {
+			o.Beside, err = count(ctx)
+			return err
+		})
 	})
 	if err == nil {
 		o.Rows, o.Lost, err = parsePerfpipe(stderr)

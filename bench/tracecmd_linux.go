@@ -140,7 +140,11 @@ func (b *bench) tryTraceCmd(ctx context.Context, t *Tool) {
 		return
 	}
 	b.standIns = true
-	if _, err := b.traceCmd(ctx, "-calls", "10000"); err != nil {
+	err := b.again(ctx, t.Name, func() error {
+		_, err := b.traceCmd(ctx, "-calls", "10000")
+		return err
+	})
+	if err != nil {
 		t.Refused = "refused: " + lastLine(err.Error())
 		return
 	}

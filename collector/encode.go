@@ -105,7 +105,7 @@ func newEncoder(s *perfpipe.Schema, ops []op, absent []int, eventCol int, t tail
 			e.ops = append(e.ops, ops[i])
 		}
 	}
-	e.plain = len(e.ops) == 0 && len(absent) == 0 && eventCol < 0 && t == tail{-1, -1, -1}
+	e.plain = len(e.ops) == 0 && len(absent) == 0 && eventCol < 0 && t == noTail
 	return e
 }
 
@@ -218,7 +218,9 @@ func (e *encoder) appendRest(b *perfpipe.Batch, r *perfpipe.Record) {
 	for _, i := range e.absent {
 		putNull(&b.Columns[i], row)
 	}
-	e.appendTail(b, r)
+	if e.tail != noTail {
+		e.appendTail(b, r)
+	}
 }
 
 // field appends the value of one field that is no plain move.

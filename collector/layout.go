@@ -174,10 +174,13 @@ func eventColumns(s *perfpipe.Schema, o Options, defs []perfpipe.ColumnDef) ([]p
 // tail says where the columns behind an event's own are, -1 for those that are not.
 type tail struct{ stackID, stack, cgroup int }
 
+// noTail is that of a table without such columns.
+var noTail = tail{-1, -1, -1}
+
 // trailingColumns appends the columns that stand behind those of the fields. The
 // writer fills the column stack: texts are made on its side.
 func trailingColumns(o Options, defs []perfpipe.ColumnDef) ([]perfpipe.ColumnDef, tail) {
-	t := tail{-1, -1, -1}
+	t := noTail
 	if o.Stacks {
 		t.stackID = len(defs)
 		defs = append(defs, perfpipe.ColumnDef{Name: "stack_id", Type: widen(perfpipe.TypeUint64, o), Nullable: true, Hint: perfpipe.HintFew})

@@ -127,6 +127,32 @@ func (p *Program) Parsed() string {
 // works only where [Program.Push] says it all.
 func (p *Program) NeedsKernel() bool { return p.body == nil && needsKernel(p.root) }
 
+// Reads reports whether p reads a field of that name, in what it was reduced to.
+func (p *Program) Reads(field string) bool {
+	if p.body == nil {
+		return reads(p.root, field)
+	}
+	found := false
+	note := func(n *node) { found = found || n.op < opVar && (n.load.name == field || n.fld != nil && n.fld.Name == field) }
+	walk(p.body.main, note)
+	for _, f := range p.body.funcs {
+		walk(f.body, note)
+	}
+	return found
+}
+
+func reads(n *node, field string) bool {
+	if n.load.name == field || n.fld != nil && n.fld.Name == field {
+		return true
+	}
+	for _, k := range n.kids {
+		if reads(k, field) {
+			return true
+		}
+	}
+	return false
+}
+
 func needsKernel(n *node) bool {
 	if n.op == opKStr || n.op == opKernel && n.kstr.user {
 		return true

@@ -129,8 +129,9 @@ func (s *Source) newTrace(events, cpus []int, size int) (*trace, error) {
 	} else if err := g.in.SetCPUs(cpus); err != nil {
 		return g, err
 	}
+	first := make([]byte, sub)
 	for _, cpu := range cpus {
-		if err := g.openRing(cpu, sub, size); err != nil {
+		if err := g.openRing(cpu, first, size); err != nil {
 			return g, err
 		}
 	}
@@ -201,7 +202,8 @@ func (g *trace) shape(size int) (sub int, err error) {
 	return sub, nil
 }
 
-func (g *trace) openRing(cpu, sub, size int) error {
+func (g *trace) openRing(cpu int, first []byte, size int) error {
+	sub := len(first)
 	fd, err := g.in.OpenRaw(cpu)
 	if err != nil {
 		return err
@@ -220,7 +222,7 @@ func (g *trace) openRing(cpu, sub, size int) error {
 			}
 		}
 	}
-	mem := &pageMemory{read: read, now: sys.Monotonic, sub: uint64(sub), capacity: uint64(max(size, 4*sub))}
+	mem := &pageMemory{read: read, now: sys.Monotonic, sub: uint64(sub), first: first, capacity: uint64(max(size, 4*sub))}
 	g.rings = append(g.rings, traceRing{cpu: cpu, fd: fd, mem: mem, ring: &ring{cpu: uint16(cpu), pages: mem}})
 	return nil
 }
@@ -354,7 +356,11 @@ func (g *trace) again() {
 		return // what it would have told is among the lost tasks, which are told
 	}
 	for _, tid := range tids {
-		g.scope.add(processOf(tid), int32(tid))
+		pid := processOf(tid)
+		g.scope.add(pid, int32(tid))
+		if g.ahead != nil {
+			g.ahead.add(pid, int32(tid))
+		}
 	}
 }
 
@@ -364,6 +370,14 @@ func (g *trace) keeps(tid int32) bool { return g.scope == nil || g.scope.has(tid
 
 // any reports whether there is an instance.
 func (g *trace) any() bool { return g != nil && g.in != nil }
+
+// files is how many descriptors are open.
+func (g *trace) files() int {
+	if !g.any() {
+		return 0
+	}
+	return len(g.rings)
+}
 
 // readers appends the rings and what is polled for them. A processor that was never
 // online has no ring yet: poll says so, and would do it again and again.

@@ -104,7 +104,8 @@ func (s *Source) open() error {
 		size = idleRing
 	}
 	// The count may change until the events are opened: then the kernel says so.
-	if err := checkFiles(len(s.cfg.Events)+len(s.counters()), len(cpus), targets); err != nil {
+	files := len(s.cfg.Events) - len(s.by(EngineFtrace)) + len(s.counters())
+	if err := checkFiles(files, len(cpus), targets, s.trace.files()); err != nil {
 		return err
 	}
 	if s.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {

@@ -58,10 +58,11 @@ func Alive(id int) bool {
 }
 
 // checkFiles compares the descriptors that the events need with what is allowed,
-// before the first is opened. room is for the files of the output and what is open already.
-func checkFiles(events, cpus, threads int) error {
+// before the first is opened. open are those of other engines, room is for the files of
+// the output and what is open besides.
+func checkFiles(events, cpus, threads, open int) error {
 	const room = 32
-	need := uint64(events)*uint64(cpus)*uint64(threads) + 3*uint64(cpus) + room
+	need := uint64(events)*uint64(cpus)*uint64(threads) + 3*uint64(cpus) + uint64(open) + room
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
 		return os.NewSyscallError("getrlimit", err)

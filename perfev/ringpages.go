@@ -24,9 +24,10 @@ type pageMemory struct {
 	// capacity is what the kernel's ring holds in bytes, since how much was found since
 	// it was last seen empty: it was that full at least, as far as it can be told.
 	capacity, since uint64
-	// slots is made when there is something to put in: many a processor never comes online.
-	slots  []byte
-	cursor pages.Cursor
+	// slots is made when there is something to put in, as many a processor never comes
+	// online; until then first is read to, a sub-buffer that rings share.
+	slots, first []byte
+	cursor       pages.Cursor
 	// head and tail count sub-buffers that were read and given back.
 	head, tail uint64
 	// moved is how many bytes the last round found, full whether the ring may have
@@ -45,22 +46,34 @@ func (p *pageMemory) slot(n uint64) []byte {
 	return p.slots[at : at+p.sub : at+p.sub]
 }
 
+// take reads a sub-buffer into its slot.
+func (p *pageMemory) take() (page []byte, n int, err error) {
+	if p.slots != nil {
+		page = p.slot(p.head)
+		n, err = p.read(page)
+		return page, n, err
+	}
+	if n, err = p.read(p.first); n == 0 || err != nil {
+		return nil, 0, err
+	}
+	p.slots = make([]byte, pageSlots*p.sub)
+	page = p.slot(p.head)
+	copy(page, p.first[:n])
+	return page, n, nil
+}
+
 // findPages is find for a ring of ftrace. It reads until the ring is empty, or what it
 // got is younger than the beginning: of the page that is being written the kernel
 // copies what there is, record by record, and that again and again would cost both
 // sides much.
 func (r *ring) findPages(limit uint64) (more bool) {
 	p := r.pages
-	if p.slots == nil {
-		p.slots = make([]byte, pageSlots*p.sub)
-	}
 	began, got := p.now(), uint64(0)
 	if p.until != 0 {
 		began = min(began, p.until)
 	}
 	for more = true; more && got < limit && p.head-p.tail < pageSlots; {
-		page := p.slot(p.head)
-		n, err := p.read(page)
+		page, n, err := p.take()
 		if n == 0 || err != nil {
 			p.err, p.since, more = err, 0, false
 			break

@@ -22,7 +22,7 @@ type testPages struct {
 
 func newTestPages(sub int) *testPages {
 	t := &testPages{clock: math.MaxInt64}
-	t.pages = &pageMemory{sub: uint64(sub), capacity: uint64(16 * sub), now: func() int64 { return t.clock }, read: func(dst []byte) (int, error) {
+	t.pages = &pageMemory{sub: uint64(sub), first: make([]byte, sub), capacity: uint64(16 * sub), now: func() int64 { return t.clock }, read: func(dst []byte) (int, error) {
 		if len(t.queue) == 0 {
 			return 0, t.err
 		}
@@ -33,8 +33,9 @@ func newTestPages(sub int) *testPages {
 	return t
 }
 
-// tracePage makes a page of records of 8 bytes with these times.
-func tracePage(sub int, times ...int64) []byte {
+// tracePage makes a page of 4096 bytes of records of 8 bytes with these times.
+func tracePage(times ...int64) []byte {
+	const sub = 4096
 	b := binary.LittleEndian.AppendUint64(nil, uint64(times[0]))
 	b = binary.LittleEndian.AppendUint64(b, uint64(12*len(times)))
 	last := times[0]
@@ -74,7 +75,7 @@ func TestPagesInARow(t *testing.T) {
 				next++
 				times = append(times, next)
 			}
-			tr.queue = append(tr.queue, tracePage(4096, times...))
+			tr.queue = append(tr.queue, tracePage(times...))
 		}
 		for tr.find(roundBytes) {
 			if len(tr.queue) == 0 {
@@ -97,7 +98,7 @@ func TestPagesInARow(t *testing.T) {
 func TestPagesAreFull(t *testing.T) {
 	tr := newTestPages(4096)
 	for i := range int64(40) {
-		tr.queue = append(tr.queue, tracePage(4096, 10*i+1, 10*i+2))
+		tr.queue = append(tr.queue, tracePage(10*i+1, 10*i+2))
 	}
 	if more := tr.find(math.MaxUint64); !more || !tr.pressed() || len(tr.queue) != 40-pageSlots {
 		t.Errorf("more %v, pressed %v, %d pages left, want true, true, %d", more, tr.pressed(), len(tr.queue), 40-pageSlots)
@@ -127,7 +128,7 @@ func TestPagesAreFull(t *testing.T) {
 func TestPagesOfTheWriter(t *testing.T) {
 	tr := newTestPages(4096)
 	tr.clock = 100
-	tr.queue = [][]byte{tracePage(4096, 1, 99), tracePage(4096, 99, 100), tracePage(4096, 101)}
+	tr.queue = [][]byte{tracePage(1, 99), tracePage(99, 100), tracePage(101)}
 	if more := tr.find(roundBytes); more || len(tr.queue) != 1 || len(tr.idx) != 4 {
 		t.Errorf("more %v, %d pages left, %d found, want false, 1, 4", more, len(tr.queue), len(tr.idx))
 	}
@@ -135,11 +136,11 @@ func TestPagesOfTheWriter(t *testing.T) {
 
 func TestPagesThatCannotBe(t *testing.T) {
 	tr := newTestPages(4096)
-	bad := tracePage(4096, 5, 6)
+	bad := tracePage(5, 6)
 	binary.LittleEndian.PutUint64(bad[8:], 5000)
-	cut := tracePage(4096, 7, 8)
+	cut := tracePage(7, 8)
 	binary.LittleEndian.PutUint64(cut[8:], 20)
-	tr.queue = [][]byte{bad, cut, tracePage(4096, 9)}
+	tr.queue = [][]byte{bad, cut, tracePage(9)}
 	tr.find(roundBytes)
 	if got := tr.take(math.MaxInt64); !slices.Equal(got, []int64{7, 9}) || tr.corrupt != 2 {
 		t.Errorf("got %v, %d corrupt, want [7 9], 2", got, tr.corrupt)
@@ -152,7 +153,7 @@ func TestPagesThatCannotBe(t *testing.T) {
 
 func TestPagesAllocateNothing(t *testing.T) {
 	tr := newTestPages(4096)
-	page := tracePage(4096, 1, 2, 3, 4, 5)
+	page := tracePage(1, 2, 3, 4, 5)
 	tr.pages.read = func(dst []byte) (int, error) { return copy(dst, page), nil }
 	turn := func() {
 		tr.find(8 * 4096)

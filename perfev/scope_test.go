@@ -45,7 +45,7 @@ func TestScope(t *testing.T) {
 			}
 			var got []int32
 			for tid := range int32(100) {
-				if s.has(tid) != s.has(tid) {
+				if again := s.has(tid); s.has(tid) != again {
 					t.Fatalf("two answers for %d", tid)
 				}
 				if s.has(tid) {

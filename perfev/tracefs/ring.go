@@ -40,7 +40,7 @@ func ParseStats(b []byte) (Stats, error) {
 	for line := range strings.Lines(string(b)) {
 		key, val, ok := strings.Cut(line, ":")
 		if key == "oldest event ts" {
-			if f, err := strconv.ParseFloat(strings.TrimSpace(val), 64); err == nil && f < 1e9 {
+			if f, err := strconv.ParseFloat(strings.TrimSpace(val), 64); err == nil && f >= 0 && f < 1e9 {
 				s.Oldest = int64(f*1e6) * 1000
 			}
 		}

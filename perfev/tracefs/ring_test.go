@@ -16,7 +16,7 @@ read events: 6
 `
 
 func TestParseStats(t *testing.T) {
-	want := Stats{Entries: 12, Overrun: 3, CommitOverrun: 4, Dropped: 5, Read: 6}
+	want := Stats{Entries: 12, Overrun: 3, CommitOverrun: 4, Dropped: 5, Read: 6, Oldest: 15543305366000}
 	got, err := ParseStats([]byte(statsText))
 	if err != nil || got != want || got.Lost() != 12 {
 		t.Errorf("got %+v, %v, %d lost, want %+v, 12 lost", got, err, got.Lost(), want)
