@@ -128,7 +128,18 @@ func (p *Program) Parsed() string {
 func (p *Program) NeedsKernel() bool { return p.body == nil && needsKernel(p.root) }
 
 // Reads reports whether p reads a field of that name, in what it was reduced to.
-func (p *Program) Reads(field string) bool { return reads(p.root, field) }
+func (p *Program) Reads(field string) bool {
+	if p.body == nil {
+		return reads(p.root, field)
+	}
+	found := false
+	note := func(n *node) { found = found || n.op < opVar && (n.load.name == field || n.fld != nil && n.fld.Name == field) }
+	walk(p.body.main, note)
+	for _, f := range p.body.funcs {
+		walk(f.body, note)
+	}
+	return found
+}
 
 func reads(n *node, field string) bool {
 	if n.load.name == field || n.fld != nil && n.fld.Name == field {

@@ -9,7 +9,10 @@ func TestReads(t *testing.T) {
 		"dfd == 3 && common_flags in {1, 2}":       true,
 		"!(common_preempt_count > 0 || dfd == 1)":  false,
 		"dfd + common_flags * 2 == 7 || mode == 0": true,
-		"dfd == 3":        false,
+		"dfd == 3": false,
+		"{ u8 x = common_flags; return x == 1; }":                                        true,
+		"bool f() { return common_flags == 1; } { if (f()) return true; return false; }": true,
+		"state u64 n; { n++; emit u8 seen = dfd & 1; return dfd == 3; }":                 false,
 		"common_pid == 1": false,
 	} {
 		p, err := Compile(src, s, Options{})
