@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -18,48 +19,87 @@ import (
 // loadCommand is the first argument that makes this program the load.
 const loadCommand = "load"
 
-// chunk is how many calls are timed together: some milliseconds, so that a chunk
-// which another task interrupted stands out from the others.
+// chunk is how many calls are timed together, some milliseconds. The clock is that of the
+// thread's own time on the processor, which what the kernel does for a tracer is part of, and
+// what other tasks take is not; an interrupt makes its chunk stand out from the others.
 const chunk = 10_000
 
 // runLoad calls getppid in a loop on one processor, so many times or for so long,
-// and prints a Load as JSON.
+// and prints a Load as JSON. A second processor may do the same beside it; its calls are
+// counted and not timed.
 func runLoad(args []string, out io.Writer) error {
 	fl := flag.NewFlagSet(loadCommand, flag.ContinueOnError)
 	cpu := fl.Int("cpu", 1, "processor")
-	calls := fl.Int("calls", 0, "number of calls, in whole chunks")
+	also := fl.Int("also", -1, "another processor, whose loop makes as many calls")
+	number := fl.Int("call", unix.SYS_GETPPID, "number of the system call; one that is of none fails and is an event all the same")
+	calls := fl.Int("calls", 0, "number of calls of each, in whole chunks")
 	length := fl.Duration("duration", 0, "go on until then instead")
 	if err := fl.Parse(args); err != nil {
 		return err
 	}
-	runtime.LockOSThread()
 	debug.SetGCPercent(-1)
+	timed, other := make(chan callsOn, 1), make(chan callsOn, 1)
+	go func() { timed <- callLoop(*cpu, *number, *calls, *length) }()
+	if *also >= 0 {
+		go func() { other <- callLoop(*also, *number, *calls, *length) }()
+	} else {
+		other <- callsOn{}
+	}
+	this, that := <-timed, <-other
+	if err := errors.Join(this.err, that.err); err != nil {
+		return err
+	}
+	this.load.Calls += that.load.Calls
+	return json.NewEncoder(out).Encode(this.load)
+}
+
+// callsOn is what one processor has done.
+type callsOn struct {
+	load Load
+	err  error
+}
+
+// callLoop makes the calls. It belongs into a goroutine of its own, with which the thread
+// that it pins ends.
+func callLoop(cpu, number, calls int, length time.Duration) callsOn {
+	runtime.LockOSThread()
 	var set unix.CPUSet
-	set.Set(*cpu)
+	set.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return fmt.Errorf("pin to processor %d: %w", *cpu, err)
+		return callsOn{err: fmt.Errorf("pin to processor %d: %w", cpu, err)}
 	}
 	times := make([]float64, 0, 1<<16)
 	l := Load{}
 	begin := time.Now()
-	for {
-		if *length > 0 && time.Since(begin) >= *length || *length == 0 && l.Calls >= *calls {
+	at, err := threadTime()
+	for err == nil {
+		if length > 0 && time.Since(begin) >= length || length == 0 && l.Calls >= calls {
 			break
 		}
-		at := time.Now()
 		for range chunk {
-			_, _, _ = unix.RawSyscall(unix.SYS_GETPPID, 0, 0, 0)
+			_, _, _ = unix.RawSyscall(uintptr(number), 0, 0, 0)
 		}
-		took := time.Since(at)
+		var now int64
+		now, err = threadTime()
 		l.Calls += chunk
 		if len(times) < cap(times) {
-			times = append(times, float64(took)/chunk)
+			times = append(times, float64(now-at)/chunk)
 		}
+		at = now
 	}
 	if l.Calls > 0 {
 		l.MeanNS = float64(time.Since(begin)) / float64(l.Calls)
 		slices.Sort(times)
 		l.NS = times[len(times)/2]
 	}
-	return json.NewEncoder(out).Encode(l)
+	return callsOn{l, err}
+}
+
+// threadTime is the time that this thread has had on a processor, in nanoseconds.
+func threadTime() (int64, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		return 0, fmt.Errorf("read the thread's time: %w", err)
+	}
+	return t.Nano(), nil
 }

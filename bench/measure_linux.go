@@ -10,19 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// event is what both recorders record: the loop makes one a call.
+// event is what all recorders record: the loop makes one a call.
 const event = "raw_syscalls:sys_enter"
-
-// hot are the benchmarks that must not allocate: those of the path of every record.
-var hot = regexp.MustCompile(`^Benchmark.*(Match|Append|Encode|Compact)`)
 
 // bench is one run of all measurements.
 type bench struct {
@@ -30,6 +25,10 @@ type bench struct {
 	dir                  string
 	log                  io.Writer
 	self, perf, perfpipe string
+	// engines are those that perfpipe was asked for already.
+	engines map[string]engine
+	// standIns says that trace-cmd runs with stand-ins for files that it cannot write.
+	standIns bool
 }
 
 // prepare finds or builds the programs.
@@ -53,169 +52,51 @@ func (b *bench) prepare(ctx context.Context) error {
 	return nil
 }
 
+// section is a part of the run that can be run alone.
+type section struct {
+	name, what string
+	run        func(*bench, context.Context, *Results) error
+}
+
+// sections are all of them, in the order of a run.
+var sections = [...]section{
+	{"loop", "added cost, CPU time and bytes of every tool, in rounds", (*bench).loop},
+	{"rate", "what each engine keeps up with, and the account of what it loses", (*bench).rates},
+	{"stop", "from SIGINT to whole tables", (*bench).stop},
+	{"memory", "the resident set over a long recording", (*bench).memory},
+	{"stages", "Go benchmarks of the stages, and converting with two threads", (*bench).stages},
+	{"start", "until all system calls are armed", (*bench).starts},
+	{"others", "other tools on the same tracepoint beside perfpipe", (*bench).others},
+	{"probes", "probes in user space", func(b *bench, ctx context.Context, r *Results) (err error) {
+		r.Probes, err = b.probes(ctx)
+		return err
+	}},
+}
+
+// measure runs the sections that are wanted.
 func (b *bench) measure(ctx context.Context) (*Results, error) {
+	begin := time.Now()
 	r := &Results{Machine: b.machine(ctx), Calls: b.o.calls, Ring: b.o.ring}
-	for i := range b.o.rounds {
-		round, err := b.round(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("round %d: %w", i+1, err)
+	for _, s := range sections {
+		if !b.o.wants(s.name) {
+			continue
 		}
-		fmt.Fprintf(b.log, "round %d of %d: untraced %.0f ns, perf %.0f ns, perfpipe %.0f ns a call; CPU s per million events: perf %.2f, with script %.2f, perfpipe %.2f\n",
-			i+1, b.o.rounds, round.Untraced.NS, round.Perf.Load.NS, round.Perfpipe.Load.NS,
-			round.Perf.seconds(), round.Perf.seconds()+round.scriptSeconds(), round.Perfpipe.seconds())
-		r.Rounds = append(r.Rounds, round)
-	}
-	for _, ring := range []string{"", "64M"} {
-		a, err := b.account(ctx, ring)
-		if err != nil {
-			return nil, fmt.Errorf("account for events with ring %q: %w", ring, err)
+		at := time.Now()
+		if err := s.run(b, ctx, r); err != nil {
+			return nil, fmt.Errorf("measure section %s: %w", s.name, err)
 		}
-		fmt.Fprintf(b.log, "accounting with ring %q: generated %d, rows %d, lost %d\n", ring, a.Generated, a.Rows, a.Lost)
-		r.Accounts = append(r.Accounts, a)
+		fmt.Fprintf(b.log, "section %s took %.0f s\n", s.name, time.Since(at).Seconds())
 	}
-	for _, d := range b.o.lengths {
-		m, err := b.memory(ctx, d)
-		if err != nil {
-			return nil, fmt.Errorf("watch memory for %s: %w", d, err)
-		}
-		fmt.Fprintf(b.log, "memory: %.0f s, %d rows, %d lost, peak %.0f MB\n", m.Seconds, m.Rows, m.Lost, float64(m.Peak)/1e6)
-		r.Memory = append(r.Memory, m)
-	}
-	var err error
-	if r.Benches, err = b.benches(ctx); err != nil {
-		return nil, err
-	}
-	r.Probes, err = b.probes(ctx)
-	return r, err
+	r.Seconds = time.Since(begin).Seconds()
+	return r, nil
 }
 
-// round measures the loop untraced, under perf record, and under perfpipe record.
-func (b *bench) round(ctx context.Context) (Round, error) {
-	var r Round
-	var err error
-	calls := []string{"-calls", strconv.Itoa(b.o.calls)}
-	if r.Untraced, err = b.load(ctx, calls...); err != nil {
-		return r, err
+// say logs a line about what was measured, or nothing but why it was not.
+func (b *bench) say(refused, format string, args ...any) {
+	if refused != "" {
+		format, args = "%s", []any{refused}
 	}
-	args := []string{"record", "-e", event, "-a", "-C", strconv.Itoa(b.o.loadCPU), "-m", b.o.ring, "-o"}
-
-	data := filepath.Join(b.dir, "perf.data")
-	u, stderr, err := b.recording(ctx, append(append([]string{b.perf}, args...), data), func(int) (err error) {
-		r.Perf.Load, err = b.load(ctx, calls...)
-		return err
-	})
-	if err != nil {
-		return r, err
-	}
-	r.Perf.usage = u
-	if r.Perf.Events, err = parsePerf(stderr); err != nil {
-		return r, err
-	}
-	if r.Perf.Bytes, err = size(data); err != nil {
-		return r, err
-	}
-	if r.Script, err = b.script(ctx, data); err != nil {
-		return r, err
-	}
-
-	out := filepath.Join(b.dir, "dataset")
-	u, stderr, err = b.recording(ctx, append(append([]string{b.perfpipe}, args...), out), func(int) (err error) {
-		r.Perfpipe.Load, err = b.load(ctx, calls...)
-		return err
-	})
-	if err != nil {
-		return r, err
-	}
-	r.Perfpipe.usage = u
-	if r.Perfpipe.Events, r.Perfpipe.Lost, err = parsePerfpipe(stderr); err != nil {
-		return r, err
-	}
-	if r.Perfpipe.Bytes, err = size(out); err != nil {
-		return r, err
-	}
-	return r, os.RemoveAll(out)
-}
-
-// script turns perf.data into text, and removes both.
-func (b *bench) script(ctx context.Context, data string) (usage, error) {
-	text := data + ".txt"
-	f, err := os.Create(text)
-	if err != nil {
-		return usage{}, err
-	}
-	u, _, err := b.command(ctx, f, b.perf, "script", "-i", data)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return u, err
-	}
-	if err := os.Remove(text); err != nil {
-		return u, err
-	}
-	return u, os.Remove(data)
-}
-
-// account records exactly the loop's own calls: the loop is the recorded command,
-// and no other call passes the filter.
-func (b *bench) account(ctx context.Context, ring string) (Account, error) {
-	out := filepath.Join(b.dir, "account")
-	args := []string{"record", "-e", event, "--filter", fmt.Sprintf("id == %d", unix.SYS_GETPPID), "-o", out}
-	if ring != "" {
-		args = append(args, "-m", ring)
-	}
-	var stdout strings.Builder
-	args = append(append(args, "--"), b.loadArgs("-calls", strconv.Itoa(b.o.count))...)
-	_, stderr, err := b.command(ctx, &stdout, b.perfpipe, args...)
-	if err != nil {
-		return Account{}, err
-	}
-	l, err := decodeLoad([]byte(stdout.String()))
-	if err != nil {
-		return Account{}, err
-	}
-	a := Account{Ring: ring, Generated: l.Calls}
-	if a.Rows, a.Lost, err = parsePerfpipe(stderr); err != nil {
-		return a, err
-	}
-	return a, os.RemoveAll(out)
-}
-
-// memory records the busy processor for a while and returns the recorder's peak.
-func (b *bench) memory(ctx context.Context, d time.Duration) (Memory, error) {
-	out := filepath.Join(b.dir, "memory")
-	args := []string{b.perfpipe, "record", "-e", event, "-a", "-C", strconv.Itoa(b.o.loadCPU), "-o", out}
-	u, stderr, err := b.recording(ctx, args, func(int) error {
-		_, err := b.load(ctx, "-duration", d.String())
-		return err
-	})
-	if err != nil {
-		return Memory{}, err
-	}
-	m := Memory{Seconds: d.Seconds(), Peak: u.Peak}
-	if m.Rows, m.Lost, err = parsePerfpipe(stderr); err != nil {
-		return m, err
-	}
-	return m, os.RemoveAll(out)
-}
-
-// benches runs the benchmarks of the path of every record and counts allocations.
-func (b *bench) benches(ctx context.Context) ([]Bench, error) {
-	length := "200ms"
-	if b.o.smoke {
-		length = "100x"
-	}
-	out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", ".", "-benchtime", length, "-benchmem", "./filters/...", "./collector/...").CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("run benchmarks: %w\n%s", err, out)
-	}
-	var all []Bench
-	for _, l := range parseBenches(string(out)) {
-		if hot.MatchString(l.Name) {
-			all = append(all, l)
-		}
-	}
-	return all, nil
+	fmt.Fprintf(b.log, format+"\n", args...)
 }
 
 // machine says what was measured and on what.
@@ -228,6 +109,8 @@ func (b *bench) machine(ctx context.Context) Machine {
 	m.CPUs = onlineCPUs()
 	m.MemoryMB = memoryMB()
 	m.Perf = firstLine(ctx, b.perf, "--version")
+	m.TraceCmd = firstLine(ctx, "trace-cmd", "--version")
+	m.Bpftrace = firstLine(ctx, "bpftrace", "--version")
 	m.Perfpipe = firstLine(ctx, b.perfpipe, "version")
 	m.Go = firstLine(ctx, "go", "version")
 	m.Commit = firstLine(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12")
@@ -241,9 +124,10 @@ func (b *bench) machine(ctx context.Context) Machine {
 func firstLine(ctx context.Context, name string, args ...string) string {
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {
-		return "unknown"
+		return name + " is not here"
 	}
-	line, _, _ := strings.Cut(string(out), "\n")
+	// trace-cmd begins with an empty line.
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return line
 }
 

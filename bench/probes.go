@@ -152,11 +152,6 @@ func (s *Symbolize) figure() Figure {
 	return f
 }
 
-// milliseconds writes a spread of seconds.
-func (s spread) milliseconds() string {
-	return spread{s.min * 1e3, s.median * 1e3, s.max * 1e3}.text("%.0f")
-}
-
 // check says whether what must hold on any machine, however busy, does: every hit is
 // a row or lost.
 func (p *Probes) check() error {

@@ -211,46 +211,17 @@ func (b *bench) arm(ctx context.Context) (Arm, error) {
 		return a, err
 	}
 	for range b.o.rounds {
-		s, n, err := b.armed(ctx, "sched:sched_process_hang")
+		s, err := b.armed(ctx, "-e", "sched:sched_process_hang")
 		if err != nil {
 			return a, err
 		}
-		a.Tracepoint, a.TracepointEvents = append(a.Tracepoint, s), n
-		if s, n, err = b.armed(ctx, armGlob); err != nil {
+		a.Tracepoint, a.TracepointEvents = append(a.Tracepoint, s.seconds), s.perfEvents
+		if s, err = b.armed(ctx, "-e", armGlob); err != nil {
 			return a, err
 		}
-		a.Seconds, a.Events = append(a.Seconds, s), n
+		a.Seconds, a.Events = append(a.Seconds, s.seconds), s.perfEvents
 	}
 	return a, nil
-}
-
-// armed returns the seconds until the command that is recorded has begun, and the
-// number of perf events that perfpipe holds then.
-func (b *bench) armed(ctx context.Context, event string) (seconds float64, events int, err error) {
-	out := filepath.Join(b.dir, "armed")
-	begin := time.Now()
-	_, _, err = b.recording(ctx, []string{b.perfpipe, "record", "-e", event, "-o", out}, func(pid int) error {
-		seconds = time.Since(begin).Seconds()
-		events, err = perfDescriptors(pid)
-		return err
-	})
-	return seconds, events, errors.Join(err, os.RemoveAll(out))
-}
-
-// perfDescriptors counts the perf events among a process's descriptors.
-func perfDescriptors(pid int) (int, error) {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, e := range list {
-		if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && to == "anon_inode:[perf_event]" {
-			n++
-		}
-	}
-	return n, nil
 }
 
 // lookup measures how long a function takes to be found.

@@ -48,10 +48,19 @@ func startOn(cpu int, cmd *exec.Cmd) error {
 	return err
 }
 
+// process is a command that is told by SIGINT that ctx is over, so that recorders remove
+// what they have made, and killed where it does not listen.
+func (b *bench) process(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
 // command runs a program to its end on the recorder's processor and returns what it used and
 // what it said on stderr. stdout nil drops its output.
 func (b *bench) command(ctx context.Context, stdout io.Writer, name string, args ...string) (usage, string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := b.process(ctx, name, args...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = stdout, &stderr
 	if err := startOn(b.o.recordCPU, cmd); err != nil {
@@ -69,9 +78,16 @@ func (b *bench) command(ctx context.Context, stdout io.Writer, name string, args
 // its input ends it. So the load is no child of the recorder, and the recorder's
 // usage is its own.
 func (b *bench) recording(ctx context.Context, recorder []string, during func(pid int) error) (usage, string, error) {
+	return b.recordingAs(ctx, nil, recorder, during)
+}
+
+// recordingAs is recording with what the recorder's process has of its own, nil where it
+// has nothing.
+func (b *bench) recordingAs(ctx context.Context, attr *syscall.SysProcAttr, recorder []string, during func(pid int) error) (usage, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, recorder[0], append(recorder[1:len(recorder):len(recorder)], "--", "cat")...)
+	cmd := b.process(ctx, recorder[0], append(recorder[1:len(recorder):len(recorder)], "--", "cat")...)
+	cmd.SysProcAttr = attr
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()

@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 
@@ -47,10 +46,22 @@ type op struct {
 	signed      bool
 }
 
+// inPlace reports whether the value stands at a fixed place in every record.
+func (p *op) inPlace() bool {
+	return p.field != nil && p.field.Probed == nil && p.field.Loc == perfpipe.LocStatic
+}
+
 func (p *op) integer() bool { return p.kind == opCopy || p.kind == opWiden }
 
 // encoder appends the records of one event to batches of one table.
+//
+// What most fields are, integers and short texts in place, is sorted by width when the
+// encoder is made, so that a row is a few short loops of loads and stores: no kinds to
+// tell apart, no lengths to keep. Values of a fixed width go to their row's place in
+// memory that the batch has already; seal says how many there are.
 type encoder struct {
+	moves moves
+	// ops are the fields that are no plain move.
 	ops []op
 	// dynamic are the fields whose place is read from the record: they are
 	// checked before anything is appended, so that a row is whole or not there.
@@ -60,20 +71,24 @@ type encoder struct {
 	event  string
 	// eventCol is the column of the event's name, -1 without.
 	eventCol int
-	// tail are the columns behind the event's own; plain is true where there are none.
+	// tail are the columns behind the event's own; plain is true where there is
+	// nothing to do but moves.
 	tail  tail
 	plain bool
 	size  int
 	// probed are the fields that may be null: whether they are is read from the record.
 	probed []*perfpipe.Field
+	comms  commCache
 	// cut is whether a text of the row being made was cut.
 	cut bool
+	// late is set where a row is older than one before it in its batch.
+	late bool
 	// escaped counts the strings that had to be escaped.
 	escaped uint64
 }
 
 func newEncoder(s *perfpipe.Schema, ops []op, absent []int, eventCol int, t tail) *encoder {
-	e := &encoder{ops: ops, absent: absent, event: s.Event(), eventCol: eventCol, size: s.Size, tail: t, plain: t == tail{-1, -1, -1}}
+	e := &encoder{absent: absent, event: s.Event(), eventCol: eventCol, size: s.Size, tail: t}
 	for i := range ops {
 		switch f := ops[i].field; {
 		case f == nil:
@@ -82,7 +97,11 @@ func newEncoder(s *perfpipe.Schema, ops []op, absent []int, eventCol int, t tail
 		case f.Loc != perfpipe.LocStatic:
 			e.dynamic = append(e.dynamic, f)
 		}
+		if !e.moves.take(&ops[i], s.Size) {
+			e.ops = append(e.ops, ops[i])
+		}
 	}
+	e.plain = len(e.ops) == 0 && len(absent) == 0 && eventCol < 0 && t == noTail
 	return e
 }
 
@@ -91,6 +110,13 @@ func (e *encoder) whole(r *perfpipe.Record) bool {
 	if len(r.Raw) < e.size {
 		return false
 	}
+	if len(e.dynamic) == 0 && len(e.probed) == 0 {
+		return true
+	}
+	return e.wholeFields(r)
+}
+
+func (e *encoder) wholeFields(r *perfpipe.Record) bool {
 	for _, f := range e.dynamic {
 		if _, ok := f.Bytes(r.Raw); !ok {
 			return false
@@ -110,91 +136,130 @@ func (e *encoder) whole(r *perfpipe.Record) bool {
 	return true
 }
 
-// append appends r, which must be whole, as a row of b. offset is what is added
-// to CLOCK_MONOTONIC for the wall clock, in nanoseconds. It allocates only
-// where a column outgrows its memory.
+// append appends r, which must be whole, as a row of b, which must have room for it and
+// be sealed before it is read. offset is what is added to CLOCK_MONOTONIC for the wall
+// clock, in nanoseconds. It allocates only where a column of texts or lists outgrows
+// its memory.
 func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
-	cols := b.Columns
-	le := binary.LittleEndian
-	c := &cols[colTime]
-	c.Data = le.AppendUint64(c.Data, uint64((r.Time+offset)/1000))
-	c = &cols[colTS]
-	c.Data = le.AppendUint64(c.Data, uint64(r.Time))
-	c = &cols[colCPU]
-	if c.Type == perfpipe.TypeUint16 {
-		c.Data = le.AppendUint16(c.Data, r.CPU)
+	m := &e.moves
+	if m.batch != b {
+		m.bind(b)
+	}
+	row := b.Rows
+	if row == 0 {
+		b.MinTime, b.MaxTime = r.Time, r.Time
+	} else if r.Time >= b.MaxTime {
+		b.MaxTime = r.Time
 	} else {
-		c.Data = le.AppendUint32(c.Data, uint32(r.CPU))
+		e.late = true
+		b.MinTime = min(b.MinTime, r.Time)
 	}
-	c = &cols[colPID]
-	c.Data = le.AppendUint32(c.Data, uint32(r.PID))
-	c = &cols[colTID]
-	c.Data = le.AppendUint32(c.Data, uint32(r.TID))
-	c = &cols[colComm]
-	c.Data = e.text(c.Data, r.Comm)
-	c.Offsets = append(c.Offsets, int32(len(c.Data)))
-	if e.eventCol >= 0 {
-		c = &cols[e.eventCol]
-		c.Data = append(c.Data, e.event...)
-		c.Offsets = append(c.Offsets, int32(len(c.Data)))
+	// Slices of a known length are checked once, and not again by the store.
+	le := binary.LittleEndian
+	at := row * 8
+	le.PutUint64(m.time[at:at+8:at+8], uint64((r.Time+offset)/1000))
+	le.PutUint64(m.ts[at:at+8:at+8], uint64(r.Time))
+	for i := range m.m8 {
+		v := &m.m8[i]
+		le.PutUint64(v.dst[at:at+8:at+8], le.Uint64(r.Raw[v.src:v.src+8:v.src+8]))
 	}
-	for i := range e.ops {
-		p := &e.ops[i]
-		c := &cols[p.col]
-		if c.Valid != nil {
-			if p.field != nil && p.field.Probed != nil {
-				if !e.probe(p, c, b.Rows, r.Raw) {
-					continue
-				}
-			} else {
-				setValid(c, b.Rows)
-			}
-		}
-		switch p.kind {
-		case opCopy:
-			c.Data = append(c.Data, r.Raw[p.off:p.off+p.size]...)
-		case opWiden:
-			v, _ := p.field.Uint(r.Raw)
-			c.Data = appendInt(c.Data, v, p.width)
-		case opCut:
-			var v byte
-			if e.cut {
-				v = 1
-			}
-			c.Data, e.cut = append(c.Data, v), false
-		case opBool:
-			var v byte
-			if r.Raw[p.off] != 0 {
-				v = 1
-			}
-			c.Data = append(c.Data, v)
-		case opString:
-			t, _ := p.field.Bytes(r.Raw)
-			if n := bytes.IndexByte(t, 0); n >= 0 {
-				t = t[:n]
-			}
-			c.Data = e.bytes(c.Data, t)
-			c.Offsets = append(c.Offsets, int32(len(c.Data)))
-		case opName:
-			v, _ := p.field.Uint(r.Raw)
-			c.Data = p.names.append(c.Data, v)
-			c.Offsets = append(c.Offsets, int32(len(c.Data)))
-		default:
-			t, _ := p.field.Bytes(r.Raw)
-			p.list(c, t)
+	at = row * 4
+	le.PutUint32(m.pid[at:at+4:at+4], uint32(r.PID))
+	le.PutUint32(m.tid[at:at+4:at+4], uint32(r.TID))
+	for i := range m.m4 {
+		v := &m.m4[i]
+		le.PutUint32(v.dst[at:at+4:at+4], le.Uint32(r.Raw[v.src:v.src+4:v.src+4]))
+	}
+	if m.cpu4 == nil {
+		at = row * 2
+		le.PutUint16(m.cpu[at:at+2:at+2], r.CPU)
+	} else {
+		le.PutUint32(m.cpu4[at:at+4:at+4], uint32(r.CPU))
+	}
+	if t := &e.comms[uint32(r.TID)%commSlots]; !t.known || t.comm != r.Comm || !t.put(m.comm, row) {
+		e.comm(t, m.comm, row, r.Comm)
+	}
+	for i := range m.names {
+		if t := &m.names[i]; !t.name(row, r.Raw) {
+			e.text(t.to, row, r.Raw[t.src:t.src+t.n])
 		}
 	}
-	for _, i := range e.absent {
-		appendNull(&cols[i], b.Rows)
+	for i := range m.arrays {
+		m.arrays[i].copy(row, r.Raw)
+	}
+	if m.rare {
+		m.copyRare(row, r.Raw)
+		for i := range m.texts {
+			t := &m.texts[i]
+			e.text(t.to, row, r.Raw[t.src:t.src+t.n])
+		}
 	}
 	if !e.plain {
+		e.appendRest(b, r)
+	}
+	b.Rows = row + 1
+}
+
+// appendRest appends what is no plain move.
+func (e *encoder) appendRest(b *perfpipe.Batch, r *perfpipe.Record) {
+	row := b.Rows
+	if e.eventCol >= 0 {
+		c := &b.Columns[e.eventCol]
+		c.Data = append(c.Data, e.event...)
+		end(c, row, len(c.Data))
+	}
+	for i := range e.ops {
+		e.field(&e.ops[i], b, r)
+	}
+	for _, i := range e.absent {
+		putNull(&b.Columns[i], row)
+	}
+	if e.tail != noTail {
 		e.appendTail(b, r)
 	}
-	if b.Rows == 0 {
-		b.MinTime, b.MaxTime = r.Time, r.Time
+}
+
+// field appends the value of one field that is no plain move.
+func (e *encoder) field(p *op, b *perfpipe.Batch, r *perfpipe.Record) {
+	row := b.Rows
+	c := &b.Columns[p.col]
+	if c.Valid != nil {
+		if p.field != nil && p.field.Probed != nil {
+			if !e.probe(p, c, row, r.Raw) {
+				return
+			}
+		} else {
+			setValid(c, row)
+		}
 	}
-	b.MinTime, b.MaxTime = min(b.MinTime, r.Time), max(b.MaxTime, r.Time)
-	b.Rows++
+	switch p.kind {
+	case opCopy, opWiden:
+		v, _ := p.field.Uint(r.Raw)
+		put(c, row, v)
+	case opCut:
+		var v uint64
+		if e.cut {
+			v = 1
+		}
+		put(c, row, v)
+		e.cut = false
+	case opBool:
+		var v uint64
+		if r.Raw[p.off] != 0 {
+			v = 1
+		}
+		put(c, row, v)
+	case opString:
+		t, _ := p.field.Bytes(r.Raw)
+		e.text(c, row, t)
+	case opName:
+		v, _ := p.field.Uint(r.Raw)
+		c.Data = p.names.append(c.Data, v)
+		end(c, row, len(c.Data))
+	default:
+		t, _ := p.field.Bytes(r.Raw)
+		p.list(c, row, t)
+	}
 }
 
 // probe appends what a probe's field has where that is a null or a text, and reports
@@ -204,16 +269,16 @@ func (e *encoder) probe(p *op, c *perfpipe.Column, row int, raw []byte) bool {
 		t, present, cut, ok := p.field.Text(raw)
 		e.cut = e.cut || cut
 		if !present || !ok {
-			appendNull(c, row)
+			putNull(c, row)
 			return false
 		}
 		setValid(c, row)
 		c.Data = e.bytes(c.Data, t)
-		c.Offsets = append(c.Offsets, int32(len(c.Data)))
+		end(c, row, len(c.Data))
 		return false
 	}
 	if present, ok := p.field.Present(raw); !present || !ok {
-		appendNull(c, row)
+		putNull(c, row)
 		return false
 	}
 	setValid(c, row)
@@ -226,20 +291,19 @@ func (e *encoder) appendTail(b *perfpipe.Batch, r *perfpipe.Record) {
 	if e.tail.stackID >= 0 {
 		c := &b.Columns[e.tail.stackID]
 		if r.Stack == 0 {
-			appendNull(c, b.Rows)
+			putNull(c, b.Rows)
 		} else {
 			setValid(c, b.Rows)
-			c.Data = binary.LittleEndian.AppendUint64(c.Data, r.Stack)
+			put(c, b.Rows, r.Stack)
 		}
 	}
 	if e.tail.cgroup >= 0 {
-		c := &b.Columns[e.tail.cgroup]
-		c.Data = binary.LittleEndian.AppendUint64(c.Data, r.Cgroup)
+		put(&b.Columns[e.tail.cgroup], b.Rows, r.Cgroup)
 	}
 }
 
 // list appends an array, or the numbers of the bits set in a mask.
-func (p *op) list(c *perfpipe.Column, t []byte) {
+func (p *op) list(c *perfpipe.Column, row int, t []byte) {
 	ch := c.Child
 	switch {
 	case p.kind == opMask:
@@ -260,33 +324,7 @@ func (p *op) list(c *perfpipe.Column, t []byte) {
 			ch.Len++
 		}
 	}
-	c.Offsets = append(c.Offsets, int32(ch.Len))
-}
-
-// seal sets the lengths that append leaves out.
-func seal(b *perfpipe.Batch) {
-	for i := range b.Columns {
-		b.Columns[i].Len = b.Rows
-	}
-}
-
-func setValid(c *perfpipe.Column, row int) {
-	if row%8 == 0 {
-		c.Valid = append(c.Valid, 0)
-	}
-	c.Valid[row/8] |= 1 << (row % 8)
-}
-
-// appendNull appends a null as value number row.
-func appendNull(c *perfpipe.Column, row int) {
-	if row%8 == 0 {
-		c.Valid = append(c.Valid, 0)
-	}
-	if c.Offsets != nil {
-		c.Offsets = append(c.Offsets, c.Offsets[len(c.Offsets)-1])
-	} else {
-		c.Data = appendInt(c.Data, 0, c.Type.Width())
-	}
+	end(c, row, ch.Len)
 }
 
 func appendInt(b []byte, v uint64, width int) []byte {
@@ -301,16 +339,7 @@ func appendInt(b []byte, v uint64, width int) []byte {
 	return binary.LittleEndian.AppendUint64(b, v)
 }
 
-// text and bytes append s as UTF-8 and count the strings that needed escapes.
-func (e *encoder) text(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 || s[i] == '\\' {
-			return e.bytes(dst, []byte(s))
-		}
-	}
-	return append(dst, s...)
-}
-
+// bytes appends s as UTF-8 and counts the strings that needed escapes.
 func (e *encoder) bytes(dst, s []byte) []byte {
 	dst, escaped := perfpipe.AppendText(dst, s)
 	if escaped {

@@ -75,8 +75,10 @@ type layout struct {
 	tables []*perfpipe.Table
 	encs   []*encoder
 	// slots number the tables from 0, by event; count is how many there are.
-	slots  []int
-	count  int
+	slots []int
+	count int
+	// bySlot are the encoders of a table, all with the same tail.
+	bySlot [][]*encoder
 	merged bool
 }
 
@@ -86,6 +88,7 @@ func (l *layout) add(t *perfpipe.Table, events []int, encs []*encoder) {
 		l.tables[ev], l.encs[ev], l.slots[ev] = t, encs[i], l.count
 	}
 	l.count++
+	l.bySlot = append(l.bySlot, encs)
 }
 
 func newLayout(events int) *layout {
@@ -168,10 +171,13 @@ func eventColumns(s *perfpipe.Schema, o Options, defs []perfpipe.ColumnDef) ([]p
 // tail says where the columns behind an event's own are, -1 for those that are not.
 type tail struct{ stackID, stack, cgroup int }
 
+// noTail is that of a table without such columns.
+var noTail = tail{-1, -1, -1}
+
 // trailingColumns appends the columns that stand behind those of the fields. The
 // writer fills the column stack: texts are made on its side.
 func trailingColumns(o Options, defs []perfpipe.ColumnDef) ([]perfpipe.ColumnDef, tail) {
-	t := tail{-1, -1, -1}
+	t := noTail
 	if o.Stacks {
 		t.stackID = len(defs)
 		defs = append(defs, perfpipe.ColumnDef{Name: "stack_id", Type: widen(perfpipe.TypeUint64, o), Nullable: true, Hint: perfpipe.HintFew})

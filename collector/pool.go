@@ -3,15 +3,15 @@ package collector
 import "github.com/perfpipe/perfpipe"
 
 const (
-	// batchRows is how many rows a busy table's batch holds: enough for a writer
-	// to work on while the next fills, small enough for eight of them to fit the budget.
-	batchRows = 64 << 10
+	// batchRows is how many rows a busy table's batch holds: a page of Parquet, small
+	// enough that a dozen of them fit the budget and one the caches.
+	batchRows = 32 << 10
 	// firstRows is what a table's first batch holds, so that hundreds of quiet
 	// events cost little; each following batch holds growth times as many.
 	firstRows = 256
 	growth    = 4
 	// poolBytes bounds the memory of all batches together.
-	poolBytes = 64 << 20
+	poolBytes = 32 << 20
 	// batchBytes ends a batch early whose strings grew large.
 	batchBytes = 8 << 20
 )
@@ -125,6 +125,15 @@ func (p *pool) dropFree(need int) {
 func (p *pool) drop(b *perfpipe.Batch) {
 	p.used -= p.size[b]
 	delete(p.size, b)
+}
+
+// fixedBytes is what the columns of a fixed width take in a row of t.
+func fixedBytes(t *perfpipe.Table) int {
+	n := 0
+	for i := range t.Columns {
+		n += t.Columns[i].Type.Width()
+	}
+	return n
 }
 
 // rowBytes is what a row of t takes, strings and lists estimated.

@@ -170,6 +170,8 @@ type run struct {
 	budget *budget    // nil where nothing is bounded
 	// dumped is how many rows there were at the end of the last dump.
 	dumped uint64
+	// late are the batches whose rows are not in order yet.
+	late map[*perfpipe.Batch]bool
 	// frames are the places in code that the writer has not been told of.
 	frames []perfpipe.Frame
 	now    time.Time
@@ -192,7 +194,7 @@ func newRun(cfg *Config) (*run, error) {
 		return nil, fmt.Errorf("start run: filters, metadata and flags must be given for all of the %d events", len(schemas))
 	}
 	cfg.Columns.Stacks = cfg.Columns.Stacks || cfg.Columns.StackInline
-	r := &run{cfg: cfg, pool: newPool(), layouts: make([]*layout, 2), rows: make([]uint64, len(schemas)), stacks: portable(&stacksTable, cfg.Columns)}
+	r := &run{cfg: cfg, pool: newPool(), layouts: make([]*layout, 2), rows: make([]uint64, len(schemas)), late: make(map[*perfpipe.Batch]bool), stacks: portable(&stacksTable, cfg.Columns)}
 	r.own = newOwn(r.newStacks(), cfg.Flight)
 	for _, o := range cfg.Outputs {
 		if o.Merged && r.layouts[1] == nil {
@@ -293,7 +295,11 @@ func (r *run) Record(rec *perfpipe.Record) {
 			r.current[li][slot] = b
 		}
 		e.append(b, rec, r.offset)
-		if b.Rows >= r.pool.room(b) || b.Rows&1023 == 0 && b.Size() > batchBytes {
+		if e.late {
+			e.late = false
+			r.late[b] = true
+		}
+		if b.Rows >= r.pool.room(b) || b.Rows&1023 == 0 && b.Size()+b.Rows*fixedBytes(b.Table) > batchBytes {
 			r.hand(li, slot)
 		}
 	}
@@ -420,9 +426,18 @@ func (r *run) inline() map[*perfpipe.Table]inlineColumns {
 func (r *run) hand(li, slot int) {
 	b := r.current[li][slot]
 	r.current[li][slot] = nil
-	seal(b)
+	encs := r.layouts[li].bySlot[slot]
+	seal(b, encs[0].tail.stack)
+	for _, e := range encs {
+		e.moves.batch = nil
+	}
 	r.handPlaces()
-	r.send(message{batch: b, merged: li == 1})
+	m := message{batch: b, merged: li == 1}
+	if len(r.late) > 0 {
+		m.late = r.late[b]
+		delete(r.late, b)
+	}
+	r.send(m)
 }
 
 func (r *run) send(m message) {

@@ -469,16 +469,61 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	}
 }
 
+// BenchmarkAppend makes rows of records: of an event with a text and integers of all
+// widths, of raw_syscalls:sys_enter, of sched:sched_switch, and of one with texts and
+// lists of any length.
 func BenchmarkAppend(b *testing.B) {
-	l := eventLayout([]*perfpipe.Schema{wakeup()}, make([]map[string]string, 1), Options{})
-	batch := perfpipe.NewBatch(l.tables[0], batchRows)
-	r := &perfpipe.Record{Time: 1, Raw: rawWakeup("kworker/0:1", 5, 100, 1, 3), Comm: "bash"}
-	b.SetBytes(int64(len(r.Raw)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if batch.Rows == batchRows {
-			batch.Reset()
-		}
-		l.encs[0].append(batch, r, 5)
+	for _, l := range []struct {
+		name   string
+		schema *perfpipe.Schema
+		raw    []byte
+	}{
+		{"wakeup", wakeup(), rawWakeup("kworker/0:1", 5, 100, 1, 3)},
+		{"enter", enter(), make([]byte, 64)},
+		{"switch", taskSwitch(), rawSwitch("kworker/0:1", "swapper/1")},
+		{"open", open(), rawOpen("/etc/passwd", 5, 3)},
+	} {
+		b.Run(l.name, func(b *testing.B) {
+			e := eventLayout([]*perfpipe.Schema{l.schema}, make([]map[string]string, 1), Options{})
+			batch := perfpipe.NewBatch(e.tables[0], batchRows)
+			r := &perfpipe.Record{Time: 1, Raw: l.raw, Comm: "bash"}
+			b.SetBytes(int64(len(r.Raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if batch.Rows == batchRows {
+					batch.Reset()
+				}
+				e.encs[0].append(batch, r, 5)
+			}
+		})
 	}
+}
+
+// enter is raw_syscalls:sys_enter.
+func enter() *perfpipe.Schema {
+	return &perfpipe.Schema{System: "raw_syscalls", Name: "sys_enter", ID: 3, Size: 64, Common: common, Fields: []perfpipe.Field{
+		{Name: "id", CType: "long", Offset: 8, Size: 8, ElemSize: 8, Count: 1, Kind: perfpipe.KindInt, Signed: true},
+		{Name: "args", CType: "unsigned long[6]", Offset: 16, Size: 48, ElemSize: 8, Count: 6, Kind: perfpipe.KindUint, Array: true},
+	}}
+}
+
+// taskSwitch is sched:sched_switch.
+func taskSwitch() *perfpipe.Schema {
+	name := func(n string, off int) perfpipe.Field {
+		return perfpipe.Field{Name: n, CType: "char[16]", Offset: off, Size: 16, ElemSize: 1, Count: 16, Kind: perfpipe.KindString}
+	}
+	number := func(n string, off, size int) perfpipe.Field {
+		return perfpipe.Field{Name: n, CType: "int", Offset: off, Size: size, ElemSize: size, Count: 1, Kind: perfpipe.KindInt, Signed: true}
+	}
+	return &perfpipe.Schema{System: "sched", Name: "sched_switch", ID: 4, Size: 64, Common: common, Fields: []perfpipe.Field{
+		name("prev_comm", 8), number("prev_pid", 24, 4), number("prev_prio", 28, 4), number("prev_state", 32, 8),
+		name("next_comm", 40), number("next_pid", 56, 4), number("next_prio", 60, 4),
+	}}
+}
+
+func rawSwitch(prev, next string) []byte {
+	b := make([]byte, 64)
+	copy(b[8:24], prev)
+	copy(b[40:56], next)
+	return b
 }

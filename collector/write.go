@@ -18,6 +18,8 @@ type message struct {
 	merged bool
 	// own batches are not recycled.
 	own bool
+	// late batches are not in the order of time.
+	late bool
 }
 
 type syncOp uint8
@@ -42,6 +44,7 @@ type writer struct {
 	full bool
 	// places are the stacks and frames that were seen.
 	places *places
+	order  order
 }
 
 func newWriter(cfg *Config, back chan<- *perfpipe.Batch, stop context.CancelFunc, p *places) *writer {
@@ -69,6 +72,9 @@ func (w *writer) run() {
 
 func (w *writer) handle(m message) error {
 	w.places.addFrames(m.frames)
+	if m.late {
+		w.order.sort(m.batch)
+	}
 	switch {
 	case m.batch == nil:
 	case m.batch.Table == w.places.table:

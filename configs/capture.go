@@ -64,9 +64,14 @@ type Capture struct {
 	CgroupIDs bool
 	// Decode adds a <field>_name column beside enums and flags.
 	Decode bool
+	// Threads is how many threads encode and compress the outputs; 0 goes by the processors.
+	Threads int
 	// Types is "kernel" (default) or "portable" (unsigned columns widened).
 	Types string
 }
+
+// MaxThreads is the most that Capture.Threads may be.
+const MaxThreads = 64
 
 // Event is one -e with its filters.
 type Event struct {

@@ -90,6 +90,11 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 		{"kernel_compat", func(n *yaml.Node) { d.flag(n, "kernel_compat", &c.KernelCompat) }},
 		{"trace_self", func(n *yaml.Node) { d.flag(n, "trace_self", &c.TraceSelf) }},
 		{"fail_on_loss", func(n *yaml.Node) { d.flag(n, "fail_on_loss", &c.FailOnLoss) }},
+		{"threads", func(n *yaml.Node) {
+			if v, ok := d.number(n, "threads", MaxThreads); ok {
+				c.Threads = v
+			}
+		}},
 		{"decode", func(n *yaml.Node) { d.flag(n, "decode", &c.Decode) }},
 		{"engine", func(n *yaml.Node) { d.choice(n, "engine", &c.Engine, engineWords[:]...) }},
 		{"overwrite", func(n *yaml.Node) { at.overwrite = n; d.flag(n, "overwrite", &c.Overwrite) }},

@@ -96,6 +96,7 @@ on_fault: pass
 kernel_compat: true
 trace_self: true
 fail_on_loss: true
+threads: 3
 decode: true
 types: portable
 `, []Capture{{
@@ -110,7 +111,7 @@ types: portable
 			Outputs: []Output{{Path: "traces"}, {Path: "x.parquet", Format: "parquet", Compression: "zstd", Level: 22}, {Path: "-"}},
 			Rotate:  Rotate{Size: 64 << 20, Every: time.Hour, MaxFiles: 3, OnSignal: true},
 			MaxSize: 2 << 30, MaxRate: 50_000, MaxCPU: 12.5, Over: "events", Duration: 10 * time.Second, Delay: 250 * time.Millisecond, RingBytes: 8 << 20, Period: 10,
-			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Decode: true, Types: "portable",
+			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Threads: 3, Decode: true, Types: "portable",
 		}}},
 		{"flight recorder", `
 events: a:b

@@ -31,6 +31,7 @@ type (
 		KernelCompat bool         `yaml:"kernel_compat,omitempty"`
 		TraceSelf    bool         `yaml:"trace_self,omitempty"`
 		FailOnLoss   bool         `yaml:"fail_on_loss,omitempty"`
+		Threads      int          `yaml:"threads,omitempty"`
 		Decode       bool         `yaml:"decode,omitempty"`
 		Engine       string       `yaml:"engine,omitempty"`
 		Overwrite    bool         `yaml:"overwrite,omitempty"`
@@ -109,7 +110,7 @@ func jobOf(c *Capture) jobYAML {
 		MaxRate: formatRate(c.MaxRate), MaxCPU: formatPercent(c.MaxCPU), Over: c.Over,
 		MaxSize: formatSize(c.MaxSize), Duration: formatDuration(c.Duration), Delay: formatDuration(c.Delay),
 		Ring: formatSize(int64(c.RingBytes)), Period: c.Period, OnFault: c.OnFault, KernelCompat: c.KernelCompat,
-		TraceSelf: c.TraceSelf, FailOnLoss: c.FailOnLoss, Decode: c.Decode, Types: c.Types,
+		TraceSelf: c.TraceSelf, FailOnLoss: c.FailOnLoss, Threads: c.Threads, Decode: c.Decode, Types: c.Types,
 		Overwrite: c.Overwrite, Trigger: c.Trigger, Before: formatDuration(c.Before), After: formatDuration(c.After),
 		Engine: c.Engine, RetMode: c.RetMode, Unsafe: c.UnsafeUretprobe, CgroupIDs: c.CgroupIDs,
 	}

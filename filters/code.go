@@ -151,6 +151,7 @@ func (p *Program) generate() error {
 		}
 	}
 	p.code, p.regs, p.strs, p.min = g.code, g.regs, g.strs, g.min
+	p.flatten()
 	return nil
 }
 

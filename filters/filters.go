@@ -47,6 +47,8 @@ type Program struct {
 	min     int  // length from which on no static field is cut off
 	simple  bool // only fused atoms: match runs it
 	onFault bool
+	plain   []plain // all tests of a program of few, where they cannot fault
+	truth   uint32  // the verdict, by which of them hold
 }
 
 // Compile reads src as a filter on the records of s. Its errors are *Error.
@@ -99,6 +101,21 @@ func (p *Program) Parsed() string {
 // (.ustring, char *): Match then faults wherever it comes to it, and the filter
 // works only where [Program.Push] says it all.
 func (p *Program) NeedsKernel() bool { return needsKernel(p.root) }
+
+// Reads reports whether p reads a field of that name, in what it was reduced to.
+func (p *Program) Reads(field string) bool { return reads(p.root, field) }
+
+func reads(n *node, field string) bool {
+	if n.load.name == field || n.fld != nil && n.fld.Name == field {
+		return true
+	}
+	for _, k := range n.kids {
+		if reads(k, field) {
+			return true
+		}
+	}
+	return false
+}
 
 func needsKernel(n *node) bool {
 	if n.op == opKStr || n.op == opKernel && n.kstr.user {

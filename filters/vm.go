@@ -11,6 +11,9 @@ import (
 // ok is then what Options.OnFault says. Match does not allocate, and keeps nothing of r.
 func (p *Program) Match(r *perfpipe.Record) (ok bool, fault Fault) {
 	if p.simple && len(r.Raw) >= p.min {
+		if p.plain != nil {
+			return all(p.plain, p.truth, r.Raw), FaultNone
+		}
 		return p.match(r)
 	}
 	if p.regs <= smallRegs {

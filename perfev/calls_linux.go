@@ -59,8 +59,8 @@ func (c *callGroups) events(exit bool) []int {
 	return list
 }
 
-// addCalls loads the program for a group and fills its table.
-func (s *Source) addCalls(c *callGroups, exit bool) error {
+// addCalls makes the program for a group and its table.
+func (s *Source) addCalls(c *callGroups, exit bool) (p tracing, err error) {
 	t, list := s.programs.points, c.of(exit).list
 	most := 0
 	for _, e := range list {
@@ -72,32 +72,16 @@ func (s *Source) addCalls(c *callGroups, exit bool) error {
 	}
 	table, err := makeMap(&ebpf.MapSpec{Name: "pp_calls", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(8 * len(values)), MaxEntries: 1})
 	if err != nil {
-		return fmt.Errorf("make the table of system calls: %w", err)
+		return p, fmt.Errorf("make the table of system calls: %w", err)
 	}
-	// The program holds it.
-	defer func() { _ = table.Close() }()
+	t.tables = append(t.tables, table)
 	if err := table.Put(uint32(0), values); err != nil {
-		return fmt.Errorf("fill the table of system calls: %w", err)
+		return p, fmt.Errorf("fill the table of system calls: %w", err)
 	}
 	name := "sys_enter"
 	if exit {
 		name = "sys_exit"
 	}
 	code, err := bpf.AssembleCalls(&bpf.Calls{Exit: exit, PID: int(s.pidOff), Table: table.FD(), Numbers: len(values)}, t.maps)
-	if err != nil {
-		return err
-	}
-	p, err := loadTracing(name, code)
-	if err != nil {
-		return err
-	}
-	p.event = -1
-	if len(list) == 1 {
-		p.event = list[0].event
-	}
-	t.progs = append(t.progs, p)
-	for _, e := range list {
-		t.has[e.event] = true
-	}
-	return nil
+	return tracing{tracepoint: name, code: code, events: c.events(exit)}, err
 }

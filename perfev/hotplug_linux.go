@@ -201,6 +201,10 @@ func (s *Source) addCPU(cpu int) (ci int, err error) {
 	}
 	if g := s.programs; g.any() {
 		g.idle = append(g.idle, s.poll[polled:]...)
+		if err := s.addProgramRing(cpu); err != nil {
+			s.poll = s.poll[:polled]
+			return 0, errors.Join(err, c.close())
+		}
 	}
 	s.cpus = append(s.cpus, c)
 	if s.flight != nil {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 
 	"github.com/perfpipe/perfpipe/perfev/bpf"
@@ -27,53 +26,39 @@ type processScope struct {
 	progs []tracepointProgram
 }
 
-// prepareScope makes the maps of the target and attaches the programs that keep them,
-// so that from here on nothing that a target makes is missed.
-func (s *Source) prepareScope(task bpf.Task) error {
+// prepareScope makes the maps of the target and plans the programs that keep them: from
+// when they are attached on, nothing that a target makes is missed.
+func (s *Source) prepareScope(k bpf.Types, task bpf.Task) (plan []tracing, err error) {
 	t, target := s.programs.points, s.cfg.Target
 	sc := &t.scope
 	if len(target.Cgroups) > 0 {
-		return s.prepareCgroups()
+		return nil, s.prepareCgroups()
 	}
 	if !target.perTask() {
-		return nil
+		return nil, nil
 	}
-	var err error
 	most := uint32(min(pidMax(), mostProcesses))
 	if sc.pids, err = makeMap(&ebpf.MapSpec{Name: "pp_pids", Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: most}); err != nil {
-		return fmt.Errorf("make the list of processes: %w", err)
+		return nil, fmt.Errorf("make the list of processes: %w", err)
 	}
 	t.maps.Scope.PIDs = sc.pids.FD()
 	f := bpf.Follow{PIDs: sc.pids.FD(), Waiting: -1, Task: task}
 	if target.EnableOnExec {
 		if sc.waiting, err = makeMap(&ebpf.MapSpec{Name: "pp_waiting", Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: most}); err != nil {
-			return fmt.Errorf("make the list of processes to come: %w", err)
+			return nil, fmt.Errorf("make the list of processes to come: %w", err)
 		}
 		f.Waiting = sc.waiting.FD()
-		code := bpf.AssembleExec(f)
-		// The earlier place is known from Linux 6.10 on.
-		if err := sc.add("sched_prepare_exec", code); err != nil {
-			if err := sc.add("sched_process_exec", code); err != nil {
-				return fmt.Errorf("follow execve: %w", err)
-			}
+		// The earlier place is there from Linux 6.10 on.
+		at := "sched_prepare_exec"
+		if _, err := k.Args(at); err != nil {
+			at = "sched_process_exec"
 		}
+		plan = append(plan, tracing{tracepoint: at, code: bpf.AssembleExec(f)})
 	}
-	if err := sc.add("sched_process_fork", bpf.AssembleFork(f)); err != nil {
-		return fmt.Errorf("follow forks: %w", err)
-	}
-	if err := sc.add("sched_process_free", bpf.AssembleFree(f)); err != nil {
-		return fmt.Errorf("follow ends of processes: %w", err)
-	}
-	return nil
-}
-
-// add attaches a program that keeps the processes.
-func (sc *processScope) add(tracepoint string, code asm.Instructions) error {
-	p, err := loadTracing(tracepoint, slices.Clone(code))
-	if err == nil {
-		sc.progs = append(sc.progs, p)
-	}
-	return err
+	return append(plan,
+		tracing{tracepoint: "sched_process_fork", code: bpf.AssembleFork(f)},
+		tracing{tracepoint: "sched_process_free", code: bpf.AssembleFree(f)},
+	), nil
 }
 
 // pidMax is one more than the highest number of a process.

@@ -8,7 +8,8 @@ import (
 )
 
 // noTracepoint says why a program cannot record an event of the kernel, as far as that
-// is known without the kernel's types. One whose arguments nobody described is recorded
+// is known without the kernel's types. Of itself none is taken that would lose events
+// that others do not, though they are counted. One whose arguments nobody described is recorded
 // by a program only where programs were asked for: it is skipped in interrupts that
 // come while another program of that kind runs, and others' records with it.
 func (c *Config) noTracepoint(ev *Event) error {

@@ -37,6 +37,8 @@ type tracepoints struct {
 	told   []uint64
 	has    map[int]bool
 	progs  []tracepointProgram
+	// tables are of system calls.
+	tables []*ebpf.Map
 	scope  processScope
 	// missesRead is when misses were asked for last.
 	missesRead int64
@@ -53,6 +55,14 @@ type tracepointProgram struct {
 	misses uint64
 }
 
+// tracing is a program that is to be loaded and attached to a tracepoint of the kernel.
+type tracing struct {
+	tracepoint string
+	code       asm.Instructions
+	// events are those that it records; a program that keeps the scope has none.
+	events []int
+}
+
 // openTracepoints loads the programs of the events in list. What cannot be loaded goes
 // to the next engine.
 func (s *Source) openTracepoints(list []int) error {
@@ -61,21 +71,24 @@ func (s *Source) openTracepoints(list []int) error {
 	if len(list) == 0 {
 		return nil
 	}
-	k, failed := s.prepareTracepoints(list)
+	k, plan, err := s.prepareTracepoints(list)
+	if err != nil {
+		return s.refuseAll(list, err)
+	}
 	calls := callGroups{}
 	for _, i := range list {
-		err := failed
-		if err == nil && calls.add(t, i, s.schemas[i]) {
+		if calls.add(t, i, s.schemas[i]) {
 			continue
 		}
-		if err == nil {
-			err = s.addTracepoint(i, k)
-		}
-		if err == nil {
+		p, err := s.addTracepoint(i, k)
+		if err != nil {
+			if err := s.refuse(i, err); err != nil {
+				return err
+			}
 			continue
 		}
-		if err := s.refuse(i, err); err != nil {
-			return err
+		if p.code != nil {
+			plan = append(plan, p)
 		}
 	}
 	for _, exit := range [...]bool{false, true} {
@@ -83,39 +96,119 @@ func (s *Source) openTracepoints(list []int) error {
 		if len(events) == 0 {
 			continue
 		}
-		err := s.addCalls(&calls, exit)
-		if err == nil {
-			continue
-		}
-		for _, i := range events {
-			if err := s.refuse(i, err); err != nil {
+		p, err := s.addCalls(&calls, exit)
+		if err != nil {
+			if err := s.refuseAll(events, err); err != nil {
 				return err
 			}
+			continue
 		}
+		plan = append(plan, p)
 	}
-	if failed != nil {
-		return nil
+	if err := s.attachAll(list, plan); err != nil {
+		return err
 	}
 	return s.seedScope()
 }
 
-// prepareTracepoints makes what all programs on tracepoints share.
-func (s *Source) prepareTracepoints(list []int) (k *bpf.Kernel, err error) {
+// refuseAll hands events to their next engines.
+func (s *Source) refuseAll(events []int, err error) error {
+	for _, i := range events {
+		if err := s.refuse(i, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attachAll loads what is planned and attaches it in order: what keeps the scope comes
+// first, and without it nothing of list can be recorded.
+func (s *Source) attachAll(list []int, plan []tracing) error {
+	t := s.programs.points
+	progs, errs := loadTracing(plan)
+	for i, p := range plan {
+		err := errs[i]
+		var at io.Closer
+		if err == nil {
+			if at, err = link.AttachTracing(link.TracingOptions{Program: progs[i], AttachType: ebpf.AttachTraceRawTp}); err != nil {
+				err = errors.Join(fmt.Errorf("attach program: %w", err), progs[i].Close())
+			}
+		}
+		switch {
+		case err != nil && len(p.events) > 0:
+			if err := s.refuseAll(p.events, err); err != nil {
+				return err
+			}
+		case err != nil:
+			for _, rest := range progs[i+1:] {
+				_ = rest.Close() // what is nil needs nothing
+			}
+			return s.refuseAll(list, fmt.Errorf("follow processes: %w", err))
+		case len(p.events) == 0:
+			t.scope.progs = append(t.scope.progs, tracepointProgram{prog: progs[i], at: at, event: -1})
+		default:
+			own := tracepointProgram{prog: progs[i], at: at, event: -1}
+			if len(p.events) == 1 {
+				own.event = p.events[0]
+			}
+			t.progs = append(t.progs, own)
+			for _, ev := range p.events {
+				t.has[ev] = true
+			}
+		}
+	}
+	return nil
+}
+
+// loadTracing loads programs, each with its error. Together they take one reading of
+// the kernel's types, one by one each its own, of some 20 ms.
+func loadTracing(plan []tracing) (progs []*ebpf.Program, errs []error) {
+	progs, errs = make([]*ebpf.Program, len(plan)), make([]error, len(plan))
+	name := func(i int) string { return fmt.Sprintf("p%d", i) }
+	all := &ebpf.CollectionSpec{Programs: make(map[string]*ebpf.ProgramSpec)}
+	for i, p := range plan {
+		all.Programs[name(i)] = tracingSpec(p)
+	}
+	c, err := ebpf.NewCollection(all)
+	if err == nil {
+		for i := range plan {
+			progs[i] = c.DetachProgram(name(i))
+		}
+		c.Close()
+		return progs, errs
+	}
+	for i, p := range plan {
+		if progs[i], errs[i] = ebpf.NewProgram(tracingSpec(p)); errs[i] != nil {
+			errs[i] = loadError(errs[i])
+		}
+	}
+	return progs, errs
+}
+
+func tracingSpec(p tracing) *ebpf.ProgramSpec {
+	return &ebpf.ProgramSpec{
+		Name: "perfpipe", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: p.tracepoint, Instructions: slices.Clone(p.code), License: "GPL",
+	}
+}
+
+// prepareTracepoints makes what all programs on tracepoints share, and plans those that
+// keep the scope.
+func (s *Source) prepareTracepoints(list []int) (k *bpf.Kernel, plan []tracing, err error) {
 	g, t := s.programs, s.programs.points
 	if k, err = bpf.LoadKernel(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	task, err := bpf.ReadTask(k)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slots := bpf.LostSlots(len(list))
 	bytes := bpf.LostSize(slots, g.cpus)
 	if t.lost, err = makeMap(&ebpf.MapSpec{Name: "pp_lost", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(bytes), MaxEntries: 1, Flags: unix.BPF_F_MMAPABLE}); err != nil {
-		return nil, fmt.Errorf("make the counters of programs: %w", err)
+		return nil, nil, fmt.Errorf("make the counters of programs: %w", err)
 	}
 	if t.words, err = sys.MapWords(t.lost.FD(), bytes); err != nil {
-		return nil, fmt.Errorf("map the counters of programs: %w", err)
+		return nil, nil, fmt.Errorf("map the counters of programs: %w", err)
 	}
 	t.told = make([]uint64, slots*g.cpus)
 	t.maps = bpf.TraceMaps{
@@ -125,7 +218,8 @@ func (s *Source) prepareTracepoints(list []int) (k *bpf.Kernel, err error) {
 	if !s.cfg.KeepSelf {
 		t.maps.Scope.Self = int(s.self)
 	}
-	return k, s.prepareScope(task)
+	plan, err = s.prepareScope(k, task)
+	return k, plan, err
 }
 
 // slot gives an event a counter.
@@ -134,45 +228,22 @@ func (t *tracepoints) slot(event int) int {
 	return len(t.events) - 1
 }
 
-// addTracepoint loads the program of an event: one that knows the arguments of its
-// tracepoint, or where programs were asked for, one that copies the record.
-func (s *Source) addTracepoint(event int, k *bpf.Kernel) error {
+// addTracepoint makes the program of an event: one that knows the arguments of its
+// tracepoint, or where programs were asked for, one that copies the record, which is
+// attached at once and has no code to be loaded.
+func (s *Source) addTracepoint(event int, k *bpf.Kernel) (p tracing, err error) {
 	t, sc := s.programs.points, s.schemas[event]
 	trace, err := bpf.MapTrace(sc, k, kernelRelease())
 	if err != nil && s.cfg.Engine != EngineBPF {
-		return err
+		return p, err
 	}
 	m := t.maps
 	m.Slot = t.slot(event)
 	if err != nil {
-		return s.addGeneric(event, m, err)
+		return p, s.addGeneric(event, m, err)
 	}
 	code, err := bpf.AssembleTrace(trace, m)
-	if err != nil {
-		return err
-	}
-	p, err := loadTracing(trace.Tracepoint, code)
-	if err != nil {
-		return err
-	}
-	p.event = event
-	t.progs = append(t.progs, p)
-	t.has[event] = true
-	return nil
-}
-
-// loadTracing loads a program and attaches it to a tracepoint of the kernel.
-func loadTracing(tracepoint string, code asm.Instructions) (p tracepointProgram, err error) {
-	p.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "perfpipe", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: tracepoint, Instructions: code, License: "GPL",
-	})
-	if err != nil {
-		return p, loadError(err)
-	}
-	if p.at, err = link.AttachTracing(link.TracingOptions{Program: p.prog, AttachType: ebpf.AttachTraceRawTp}); err != nil {
-		return p, errors.Join(fmt.Errorf("attach program: %w", err), p.prog.Close())
-	}
-	return p, nil
+	return tracing{tracepoint: trace.Tracepoint, code: code, events: []int{event}}, err
 }
 
 // loadError says what a program that was not loaded means.
@@ -287,6 +358,9 @@ func (t *tracepoints) close() error {
 	}
 	if t.words != nil {
 		errs = append(errs, t.words.Unmap())
+	}
+	for _, m := range t.tables {
+		errs = append(errs, m.Close())
 	}
 	// Close of a map that was not made does nothing.
 	errs = append(errs, t.lost.Close(), t.scope.close())

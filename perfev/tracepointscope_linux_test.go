@@ -2,6 +2,7 @@ package perfev
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -60,7 +61,7 @@ func TestProgramLoss(t *testing.T) {
 		for err = nil; err == nil; err = s.Read(time.Millisecond, k) {
 			continue
 		}
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 		if err := s.Close(); err != nil {
@@ -233,6 +234,50 @@ func TestProgramProcessors(t *testing.T) {
 	}
 	if n != 50 {
 		t.Errorf("got %d records of the 50 calls on cpu 0", n)
+	}
+}
+
+// TestProgramNewProcessor: a processor that comes while it is recorded has a ring.
+func TestProgramNewProcessor(t *testing.T) {
+	testpriv.Need(t)
+	cpus, err := OnlineCPUs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cpus) < 2 {
+		t.Skip("there is one processor")
+	}
+	s, err := Open(Config{Engine: EngineBPF, Events: eventsOf(t, "syscalls:sys_enter_getppid"), KeepSelf: true, Target: Target{CPUs: cpus[:1]}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.addCPU(cpus[1]); err != nil {
+		t.Fatal(err)
+	}
+	onCPU(t, cpus[1], func() { getppids(70) })
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	k := &kept{}
+	for err = nil; err == nil; err = s.Read(time.Millisecond, k) {
+		continue
+	}
+	n := 0
+	for _, r := range k.records {
+		if int(r.CPU) == cpus[1] && r.PID == int32(os.Getpid()) {
+			n++
+		}
+	}
+	if n != 70 {
+		t.Errorf("got %d records of the 70 calls on the new processor", n)
 	}
 }
 

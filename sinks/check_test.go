@@ -9,7 +9,7 @@ import (
 // file with a row too few or too many, and one that is cut short.
 func TestCheckCountsRows(t *testing.T) {
 	for _, name := range []string{"parquet", "arrow", "arrows"} {
-		f, err := formatOf(name, Output{})
+		f, err := formatOf(name, Output{}, 1)
 		must(t, err)
 		var out bytes.Buffer
 		tab := oneColumn("tab")

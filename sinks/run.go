@@ -36,8 +36,11 @@ type Run struct {
 	// Events are listed in a dataset's manifest, fired or not.
 	Events []Event
 	// Memory bounds the bytes of rows that one output holds for its open row
-	// groups, all tables together; 0 takes 96 MiB.
+	// groups, all tables together; 0 takes 32 MiB.
 	Memory int64
+	// Threads is how many goroutines encode a batch, 0 and 1 are one. Formats that are
+	// not compressed take no notice.
+	Threads int
 	// Rotate is set where SyncRotate will be called: a file is then numbered from
 	// the first one on (out-000000.parquet, out-000001.parquet).
 	Rotate bool

@@ -22,17 +22,17 @@ import (
 )
 
 // memory is the default of Run.Memory: with the batches and the runtime it keeps
-// the process below 300 MB.
-const memory = 96 << 20
+// the process below 150 MB.
+const memory = 32 << 20
 
 // names are the formats in the order in which messages list them.
 func names() []string { return []string{"parquet", "arrow", "arrows", "csv", "ndjson", "txt"} }
 
 // formatOf returns the format called name, set up as o says.
-func formatOf(name string, o Output) (form.Format, error) {
+func formatOf(name string, o Output, threads int) (form.Format, error) {
 	switch name {
 	case "parquet":
-		return parquetFormat(o)
+		return parquetFormat(o, threads)
 	case "arrow":
 		return arrowFormat(o, arrowipc.File)
 	case "arrows":
@@ -43,8 +43,11 @@ func formatOf(name string, o Output) (form.Format, error) {
 	return form.Format{}, fmt.Errorf("unknown format %q: use %s", name, strings.Join(names(), ", "))
 }
 
-func parquetFormat(o Output) (form.Format, error) {
+func parquetFormat(o Output, threads int) (form.Format, error) {
 	s, err := parquet.NewScratch(o.Compression, o.Level)
+	if err == nil {
+		err = s.Threads(threads)
+	}
 	if err != nil {
 		return form.Format{}, err
 	}
@@ -153,7 +156,7 @@ func Open(o Output, r Run) (perfpipe.Sink, error) {
 	if name == "" {
 		name = "parquet"
 	}
-	f, err := formatOf(name, o)
+	f, err := formatOf(name, o, r.Threads)
 	if err != nil {
 		return nil, fmt.Errorf("open output %s: %w", o.Path, err)
 	}

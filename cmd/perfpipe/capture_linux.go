@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -85,6 +86,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		// The filters of what a program records all run in process: not those that
 		// shall mean what the kernel makes of them.
 		ev.KernelFilter = p.unpushed() != nil || c.KernelCompat && p.source != ""
+		ev.ReadsContext = slices.ContainsFunc(p.progs, readsContext)
 		cfg.Events = append(cfg.Events, ev)
 		if p.entry != nil {
 			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i, Path: p.probe.Path})

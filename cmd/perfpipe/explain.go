@@ -99,7 +99,7 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		}
 		push := p.Push(kernelFeatures())
 		explainFilter(out, p, push)
-		explainEngine(out, o, perfev.Event{Schema: s, User: o.shape.probes[s] != nil, Filter: push.Text, KernelFilter: p.NeedsKernel() || o.compat})
+		explainEngine(out, o, perfev.Event{Schema: s, User: o.shape.probes[s] != nil, Filter: push.Text, KernelFilter: p.NeedsKernel() || o.compat, ReadsContext: readsContext(p)})
 		if len(o.shape.events) > 0 && s.ID != 0 && push.Text != "" {
 			refused = errors.Join(refused, askKernel(out, s.Event(), push.Text))
 		}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/filters"
 	"github.com/perfpipe/perfpipe/perfev"
 )
@@ -43,6 +44,13 @@ func possibleCPUs() int {
 		return 0
 	}
 	return slices.Max(list) + 1
+}
+
+// readsContext reports whether a filter reads what programs leave 0.
+func readsContext(p *filters.Program) bool {
+	return slices.ContainsFunc(p.Schema().Common, func(f perfpipe.Field) bool {
+		return f.Name != "common_type" && f.Name != "common_pid" && p.Reads(f.Name)
+	})
 }
 
 // withFunctions adds the kernel's functions where a filter asks for one.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/collector"
@@ -26,13 +28,16 @@ func openOutputs(st streams, c *configs.Capture, plan []*planned, start perfpipe
 // rest of it is filled in here.
 func openSinks(c *configs.Capture, plan []*planned, r sinks.Run) ([]collector.Output, error) {
 	r.Version, r.Command = versionString(), os.Args
-	r.MaxFiles = c.Rotate.MaxFiles
+	r.MaxFiles, r.Threads = c.Rotate.MaxFiles, encoders(c.Threads)
 	r.Rotate = c.Rotate.Size > 0 || c.Rotate.Every > 0 || c.Rotate.OnSignal
 	r.Memory = outputMemory / int64(max(1, len(c.Outputs)))
 	for _, p := range plan {
 		r.Events = append(r.Events, sinks.Event{
 			Event: p.schema.Event(), Table: collector.TableName(p.schema), Filter: p.source, FormatSHA256: p.schema.FormatSHA256,
 		})
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	var outs []collector.Output
 	for _, o := range c.Outputs {
@@ -52,7 +57,22 @@ func openSinks(c *configs.Capture, plan []*planned, r sinks.Run) ([]collector.Ou
 }
 
 // outputMemory bounds what all outputs together hold of rows that are not written yet.
-const outputMemory = 96 << 20
+const outputMemory = 24 << 20
+
+// gcPercent is how much garbage may lie beside what is in use before it is collected.
+// Nearly all memory is used again without being collected, so that a small figure costs
+// little and keeps the process below 150 MB; GOGC in the environment names another.
+const gcPercent = 30
+
+// encoders is the number of threads that encode: those that are named, else half of the
+// processors that there are, so that the reading thread, whose ring fills meanwhile, and
+// what is recorded have theirs.
+func encoders(named int) int {
+	if named > 0 {
+		return named
+	}
+	return min(max(runtime.GOMAXPROCS(0)/2, 1), 4)
+}
 
 // keepOld moves the default dataset of an earlier run out of the way, as perf does
 // with perf.data. Only what perfpipe wrote is ever moved or removed.

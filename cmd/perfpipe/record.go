@@ -95,10 +95,20 @@ func checkChoices(c *configs.Capture) error {
 	if c.Over != "" && c.MaxRate == 0 && c.MaxCPU == 0 {
 		return fmt.Errorf("--over %s says what is left out beyond a budget, and there is none: add --max-rate or --max-cpu", c.Over)
 	}
+	if err := checkThreads(c.Threads); err != nil {
+		return err
+	}
 	if c.Duration < 0 || c.Delay < 0 {
 		return errors.New("--duration and --delay must not be negative")
 	}
 	return c.CheckFlight()
+}
+
+func checkThreads(n int) error {
+	if n < 0 || n > configs.MaxThreads {
+		return fmt.Errorf("--threads %d: 1 to %d are possible, 0 goes by the processors", n, configs.MaxThreads)
+	}
+	return nil
 }
 
 // recordFlags decodes perf record's flags into a capture.
@@ -176,6 +186,7 @@ func (f *recordFlags) addShared(fl *pflag.FlagSet) {
 	fl.StringVar(&f.format, "format", "", "format where the path does not say it: parquet, arrow, arrows, csv, ndjson, txt")
 	fl.StringVarP(&f.compress, "compression-level", "z", "", "zstd level 1 to 22 of Parquet (default 1)")
 	fl.Lookup("compression-level").NoOptDefVal = "1"
+	fl.IntVar(&c.Threads, "threads", 0, "`N` threads encode and compress Parquet, beside the one that reads (default half of the processors, 1 to 4)")
 	fl.StringVar(&c.OnFault, "on-fault", "drop", "what becomes of a record whose filter faults: drop or pass")
 	fl.BoolVar(&c.KernelCompat, "kernel-compat", false, "filters mean exactly what the kernel's engine makes of them")
 	fl.BoolVar(&c.Decode, "decode", false, "add a <field>_name column beside enums and flags")

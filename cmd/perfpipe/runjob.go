@@ -35,6 +35,7 @@ const runExample = `  perfpipe run capture.yaml
 type runOptions struct {
 	jobs                   []string
 	duration               time.Duration
+	threads                int
 	quiet, verbose, dryRun bool
 }
 
@@ -63,6 +64,7 @@ func newRun(st streams) *cobra.Command {
 		o.duration, err = configs.ParseDuration(v)
 		return err
 	}}, "duration", "end after this time, whatever the file says")
+	fl.IntVar(&o.threads, "threads", 0, "`N` threads encode and compress Parquet, whatever the file says")
 	fl.BoolVar(&o.dryRun, "dry-run", false, "resolve and check everything, record nothing")
 	fl.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no closing line")
 	fl.BoolVarP(&o.verbose, "verbose", "v", false, "say what is opened and pushed to the kernel")
@@ -95,6 +97,12 @@ func runJobs(ctx context.Context, st streams, path string, o *runOptions) error 
 		}
 		if o.duration > 0 {
 			c.Duration = o.duration
+		}
+		if o.threads != 0 {
+			c.Threads = o.threads
+		}
+		if err := checkThreads(c.Threads); err != nil {
+			return usageError(fmt.Errorf("run: %w", err))
 		}
 	}
 	if err := apart(jobs, path); err != nil {

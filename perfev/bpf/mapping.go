@@ -36,7 +36,6 @@ type variant struct {
 func arg(n int) origin                 { return origin{kind: KindArg, arg: n} }
 func member(n int, path string) origin { return origin{kind: KindMember, arg: n, path: path} }
 func text(n int, path string) origin   { return origin{kind: KindText, arg: n, path: path} }
-func current(path string) origin       { return origin{kind: KindCurrent, path: path} }
 
 // Release numbers from which on a task that is frozen is told as uninterruptible.
 const frozenRelease = 6<<8 | 7
@@ -131,8 +130,6 @@ func (o origin) value(f *perfpipe.Field, k Types, args []string) (v Value, err e
 		if name, err = structOf(args, o.arg); err == nil {
 			v.Member, size, err = k.Member(name, o.path)
 		}
-	case KindCurrent:
-		v.Member, size, err = k.Member("task_struct", o.path)
 	case KindState:
 		v.Member, _, err = k.Member("task_struct", o.path)
 	case KindSignal:
@@ -140,7 +137,7 @@ func (o origin) value(f *perfpipe.Field, k Types, args []string) (v Value, err e
 	case KindFlag:
 		err = v.account(k, args)
 	case KindArg, KindPointed, KindJiffies, KindCall, KindCallArgs:
-	case KindMemberText, KindCurrentText:
+	case KindMemberText:
 	}
 	if err != nil {
 		return v, err
@@ -152,8 +149,6 @@ func (o origin) value(f *perfpipe.Field, k Types, args []string) (v Value, err e
 		}
 	case dynamic && o.kind == KindMember:
 		v.Kind, v.Width = KindMemberText, size
-	case dynamic && o.kind == KindCurrent:
-		v.Kind, v.Width = KindCurrentText, size
 	case dynamic:
 		return v, errors.New("it is of any length")
 	case size > f.Size:

@@ -53,11 +53,8 @@ const (
 	// KindSignal is a member of the kernel_siginfo that the argument points to: Const
 	// where that is SEND_SIG_PRIV, 0 where it is SEND_SIG_NOINFO.
 	KindSignal
-	// KindCurrent is a member of the task that runs.
-	KindCurrent
-	// KindCurrentText is a text within the task that runs, as a __data_loc.
-	KindCurrentText
-	// KindFlag is whether the argument or the member has any of the bits Const, Const2.
+	// KindFlag is whether the argument has any of the bits Const, or the member of the
+	// struct in argument Arg2 any of Const2.
 	KindFlag
 )
 
@@ -205,11 +202,11 @@ func (a *tracer) check() error {
 		if v.Offset < 8 || v.Size < 1 || v.Offset > t.Size-v.Size || v.Offset%alignment(v.Size) != 0 {
 			return fmt.Errorf("a field of %d bytes at %d: the record has %d, and the common fields 8", v.Size, v.Offset, t.Size)
 		}
-		if v.Width > v.Size && v.Kind != KindMemberText && v.Kind != KindCurrentText || v.Width < 0 || v.Arg < 0 || v.Arg > 11 || v.Arg2 < 0 || v.Arg2 > 11 || v.Arg3 < 0 || v.Arg3 > 11 || v.Member < 0 || v.Member > 1<<15-64 {
+		if v.Width > v.Size && v.Kind != KindMemberText || v.Width < 0 || v.Arg < 0 || v.Arg > 11 || v.Arg2 < 0 || v.Arg2 > 11 || v.Arg3 < 0 || v.Arg3 > 11 || v.Member < 0 || v.Member > 1<<15-64 {
 			return fmt.Errorf("a field of %d bytes at %d: what it is read from is not within reach", v.Size, v.Offset)
 		}
 		switch v.Kind {
-		case KindMemberText, KindCurrentText:
+		case KindMemberText:
 			if v.Size != 4 || v.Width < 1 || v.Width > textRoom || v.Width%8 != 0 {
 				return fmt.Errorf("a text of %d bytes at %d: it must have a multiple of 8, up to %d", v.Width, v.Offset, textRoom)
 			}
@@ -223,7 +220,10 @@ func (a *tracer) check() error {
 			if v.Size != 48 {
 				return fmt.Errorf("the arguments of a system call at %d: %d bytes, want 48", v.Offset, v.Size)
 			}
-		case KindMember, KindCurrent:
+		case KindMember:
+			if w := v.Width; w > 0 && w < v.Size && (v.Size > 8 || v.Size&(v.Size-1) != 0 || w&(w-1) != 0) {
+				return fmt.Errorf("a field of %d bytes at %d: what it is taken from has %d", v.Size, v.Offset, w)
+			}
 		default:
 			if v.Size > 8 || v.Size&(v.Size-1) != 0 || v.Kind == KindSignal && v.Size > 4 {
 				return fmt.Errorf("a field of %d bytes at %d: it must be an integer", v.Size, v.Offset)

@@ -297,7 +297,7 @@ func FuzzTrace(f *testing.F) {
 	f.Add(uint8(9), 12, 4, 4, 4, 1, 20)
 	f.Fuzz(func(t *testing.T, kind uint8, offset, size, width, member, arg, end int) {
 		tr := &Trace{Type: 7, PID: 4, Size: end, Other: -1, Values: []Value{
-			{Kind: Kind(kind % 13), Offset: offset, Size: size, Width: width, Member: member, Arg: arg},
+			{Kind: Kind(kind % 11), Offset: offset, Size: size, Width: width, Member: member, Arg: arg},
 		}}
 		code, err := AssembleTrace(tr, testMaps())
 		if err != nil {

@@ -25,8 +25,6 @@ func (a *tracer) value(v *Value) {
 	case KindMember:
 		a.arg(asm.R2, v.Arg)
 		a.copyFrom(asm.R2, v)
-	case KindCurrent:
-		a.copyFrom(task, v)
 	case KindPointed:
 		a.add(
 			asm.Mov.Reg(asm.R1, record), asm.Add.Imm(asm.R1, int32(to)),
@@ -51,7 +49,7 @@ func (a *tracer) value(v *Value) {
 		a.signal(v)
 	case KindFlag:
 		a.flag(v)
-	case KindMemberText, KindCurrentText, KindText:
+	case KindMemberText, KindText:
 		// They follow when all rooms are known.
 	}
 }
@@ -89,14 +87,9 @@ func (a *tracer) words(from asm.Register, member, to, n int) {
 // textAt writes a text to its room at, and its location.
 func (a *tracer) textAt(v *Value, at, room int, full string) {
 	loc := int16(RawOffset + v.Offset)
-	switch v.Kind {
-	case KindMemberText:
+	if v.Kind == KindMemberText {
 		a.arg(asm.R2, v.Arg)
 		a.words(asm.R2, v.Member, RawOffset+at, v.Width)
-		a.add(asm.StoreImm(record, loc, int64(v.Width)<<16|int64(at), asm.Word))
-		return
-	case KindCurrentText:
-		a.words(task, v.Member, RawOffset+at, v.Width)
 		a.add(asm.StoreImm(record, loc, int64(v.Width)<<16|int64(at), asm.Word))
 		return
 	}

@@ -36,9 +36,9 @@ func variants(system, name string) []variant {
 	return nil
 }
 
-// taskFields are comm, pid and prio of the task in an argument.
-func taskFields(n int) map[string]origin {
-	return map[string]origin{"comm": member(n, "comm"), "pid": member(n, "pid"), "prio": member(n, "prio")}
+// taskFields are comm, pid and prio of the task in the first argument.
+func taskFields() map[string]origin {
+	return map[string]origin{"comm": member(0, "comm"), "pid": member(0, "pid"), "prio": member(0, "prio")}
 }
 
 func schedVariants(name string) []variant {
@@ -52,24 +52,24 @@ func schedVariants(name string) []variant {
 		v.release = frozenRelease
 		return []variant{v}
 	case "sched_wakeup", "sched_waking", "sched_wakeup_new":
-		v := plain("task_struct*", with(taskFields(0), map[string]origin{"target_cpu": member(0, "thread_info.cpu")}))
+		v := plain("task_struct*", with(taskFields(), map[string]origin{"target_cpu": member(0, "thread_info.cpu")}))
 		v.other = 0
 		return []variant{v}
 	case "sched_stat_runtime":
 		return []variant{plain("task_struct* 8", map[string]origin{"comm": member(0, "comm"), "pid": member(0, "pid"), "runtime": arg(1)})}
 	case "sched_migrate_task":
-		return []variant{plain("task_struct* 4", with(taskFields(0), map[string]origin{"orig_cpu": member(0, "thread_info.cpu"), "dest_cpu": arg(1)}))}
+		return []variant{plain("task_struct* 4", with(taskFields(), map[string]origin{"orig_cpu": member(0, "thread_info.cpu"), "dest_cpu": arg(1)}))}
 	case "sched_process_fork":
 		return []variant{plain("task_struct* task_struct*", map[string]origin{
 			"parent_comm": member(0, "comm"), "parent_pid": member(0, "pid"), "child_comm": member(1, "comm"), "child_pid": member(1, "pid"),
 		})}
 	case "sched_process_exit":
 		return []variant{
-			plain("task_struct* 1", with(taskFields(0), map[string]origin{"group_dead": arg(1)})),
-			plain("task_struct*", taskFields(0)),
+			plain("task_struct* 1", with(taskFields(), map[string]origin{"group_dead": arg(1)})),
+			plain("task_struct*", taskFields()),
 		}
 	case "sched_process_free", "sched_wait_task":
-		return []variant{plain("task_struct*", taskFields(0))}
+		return []variant{plain("task_struct*", taskFields())}
 	case "sched_process_exec":
 		return []variant{plain("task_struct* 4 linux_binprm*", map[string]origin{
 			"filename": text(2, "filename"), "pid": member(0, "pid"), "old_pid": arg(1),

@@ -13,8 +13,16 @@ import (
 // Scratch is what the encoders of one sink share: the compressor and the memory
 // in which a page is put together. An encoder needs it only while one of its
 // methods runs, so that a hundred open tables cost one compressor. It is used by
-// one goroutine at a time.
+// one goroutine at a time; with [Scratch.Threads] the encoders start others, which
+// end before the method that started them returns.
 type Scratch struct {
+	level int
+	// team are the scratches of the goroutines that encode a batch, this one first;
+	// nil for one goroutine. defers is set while they do.
+	team   []*Scratch
+	defers bool
+	free   [][]byte
+
 	codec format.CompressionCodec
 	zstd  *zstd.Encoder
 	gzip  *gzip.Writer
@@ -23,6 +31,8 @@ type Scratch struct {
 	i32  []int32
 	i64  []int64
 	ids  []int32
+	rep  []byte // levels of lists
+	def  []byte
 	enc  []byte // encoded values or levels
 	body []byte // a whole page before compression
 	out  []byte // the page as it is stored
@@ -38,7 +48,7 @@ func Codecs() []string { return []string{"zstd", "snappy", "gzip", "none"} }
 // is zstd. Level is the codec's own (zstd 1 to 22, gzip 1 to 9), 0 its default:
 // 1 for zstd and for gzip. Snappy and none have no levels.
 func NewScratch(codec string, level int) (*Scratch, error) {
-	s := &Scratch{}
+	s := &Scratch{level: level}
 	switch codec {
 	case "", "zstd":
 		if level < 0 || level > 22 {
@@ -83,6 +93,35 @@ func NewScratch(codec string, level int) (*Scratch, error) {
 		return nil, fmt.Errorf("unknown Parquet compression %q: use zstd, snappy, gzip or none", codec)
 	}
 	return s, nil
+}
+
+// Threads has n goroutines encode a batch, the caller's among them. One is enough where
+// n is less than 2.
+func (s *Scratch) Threads(n int) error {
+	s.team = nil
+	for i := 1; i < n; i++ {
+		if s.team == nil {
+			s.team = []*Scratch{s}
+		}
+		more, err := NewScratch(codecName(s.codec), s.level)
+		if err != nil {
+			return err
+		}
+		s.team = append(s.team, more)
+	}
+	return nil
+}
+
+func codecName(c format.CompressionCodec) string {
+	switch c {
+	case format.Zstd:
+		return "zstd"
+	case format.Snappy:
+		return "snappy"
+	case format.Gzip:
+		return "gzip"
+	}
+	return "none"
 }
 
 // compress returns page as it is stored. The result belongs to s until the next call.

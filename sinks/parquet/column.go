@@ -14,6 +14,8 @@ import (
 const (
 	pageRows  = 32 << 10
 	pageBytes = 1 << 20
+	// directRows are so many that a page of them is worth its header.
+	directRows = 4 << 10
 )
 
 // mode is how the pages of a chunk are encoded.
@@ -36,12 +38,15 @@ type column struct {
 	phys   format.Type
 	maxRep byte
 	maxDef byte
+	// noBloom is true where a filter is not wanted.
+	noBloom bool
 
 	pend waiting
 	dict dict
 
 	chunk     []byte // finished pages: header, body, header, body ...
 	pages     []page
+	waiting   []deferred // the last of pages, which are not in chunk yet
 	mode      mode
 	encodings uint32 // bit e: format.Encoding e occurs in the chunk
 	dictPages int
@@ -50,6 +55,19 @@ type column struct {
 	plainSize int64 // pages with headers, before compression
 	bounds    bounds
 	unbound   bool // some page has no bounds, so neither has the chunk
+	// Of a column that is said to be sorted: last is the value of the last row of a page,
+	// once begun is set; unsorted is set where a value of the row group, and disordered
+	// where one of the file, is smaller than that before it.
+	last                        int64
+	begun, unsorted, disordered bool
+}
+
+// levels say where the values of a page stand in its rows: by repetition and definition
+// levels, or by their number in every row, without a null.
+type levels struct {
+	rep, def []byte
+	every    int
+	nulls    int
 }
 
 // waiting are rows that do not fill a page yet.
@@ -101,19 +119,37 @@ func newColumn(d *perfpipe.ColumnDef) (*column, error) {
 	return c, nil
 }
 
-// buffered returns the bytes of memory that the column's rows hold.
+// effort is what encoding the column costs compared with others.
+func (c *column) effort() int {
+	switch {
+	case c.maxRep > 0:
+		return 3
+	case c.typ == perfpipe.TypeString, c.def.Hint == perfpipe.HintSorted:
+		return 2
+	}
+	return 1
+}
+
+// buffered returns the bytes of memory that the column holds for rows, those that are
+// there and those for which there is room.
 func (c *column) buffered() int {
-	return len(c.chunk) + len(c.pend.data) + 4*len(c.pend.offs) + len(c.pend.rep) + len(c.pend.def) + c.dict.size()
+	p := &c.pend
+	return cap(c.chunk) + cap(p.data) + 4*cap(p.offs) + cap(p.rep) + cap(p.def) + c.dict.size()
 }
 
 // write takes rows from up to to of col.
 func (c *column) write(s *Scratch, col *perfpipe.Column, from, to int) error {
+	// Rows in their thousands are a page of their own, encoded where they lie, however
+	// few wait; few wait for more.
+	if to-from >= directRows && c.pend.rows > 0 && c.inPlace(col, from, to) {
+		if err := c.flush(s); err != nil {
+			return err
+		}
+	}
 	for from < to {
 		n := c.fit(col, from, to)
-		// A page's worth is encoded where it lies; a rest waits for more.
-		if c.pend.rows == 0 && c.maxDef == 0 && (n == pageRows || n < to-from) {
-			l := values(col, from, from+n)
-			if err := c.encode(s, l, nil, nil, n, 0); err != nil {
+		if c.pend.rows == 0 && (n >= directRows || n < to-from) && c.inPlace(col, from, from+n) {
+			if err := c.direct(s, col, from, from+n); err != nil {
 				return err
 			}
 		} else {
@@ -127,6 +163,88 @@ func (c *column) write(s *Scratch, col *perfpipe.Column, from, to int) error {
 		from += n
 	}
 	return nil
+}
+
+// inPlace reports whether the values of these rows lie one behind the other: nulls
+// among values of a fixed width do not, as pages have none.
+func (c *column) inPlace(col *perfpipe.Column, from, to int) bool {
+	return c.maxDef == 0 || c.maxRep > 0 || allSet(col.Valid, from, to)
+}
+
+// direct makes a page of rows as they lie in a batch.
+func (c *column) direct(s *Scratch, col *perfpipe.Column, from, to int) error {
+	g := levels{}
+	switch {
+	case c.maxRep > 0:
+		if g.every = c.listLength(col, from, to); g.every == 0 {
+			s.rep, s.def = s.rep[:0], s.def[:0]
+			s.rep, s.def, g.nulls = c.listLevels(s.rep, s.def, col, from, to)
+			g.rep, g.def = s.rep, s.def
+		}
+	case c.maxDef > 0:
+		g.every = 1
+	}
+	return c.encode(s, values(col, from, to), g, to-from)
+}
+
+// listLength returns the length of the lists if all have the same and none is null, else 0.
+func (c *column) listLength(col *perfpipe.Column, from, to int) int {
+	o := col.Offsets[from : to+1]
+	if len(o) < 2 || c.def.Nullable && !allSet(col.Valid, from, to) {
+		return 0
+	}
+	k := o[1] - o[0]
+	if int(o[len(o)-1]-o[0]) != int(k)*(len(o)-1) {
+		return 0
+	}
+	for i := 1; i < len(o); i++ {
+		if o[i]-o[i-1] != k {
+			return 0
+		}
+	}
+	return int(k)
+}
+
+// allSet reports whether the bits from up to to are set.
+func allSet(v []byte, from, to int) bool {
+	for ; from < to && from&7 != 0; from++ {
+		if v[from>>3]>>(from&7)&1 == 0 {
+			return false
+		}
+	}
+	for ; to-from >= 8; from += 8 {
+		if v[from>>3] != 0xff {
+			return false
+		}
+	}
+	for ; from < to; from++ {
+		if v[from>>3]>>(from&7)&1 == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// listLevels appends the levels of lists, and counts those entries that are no value.
+func (c *column) listLevels(rep, def []byte, col *perfpipe.Column, from, to int) (r, d []byte, nulls int) {
+	top := c.maxDef
+	for i := from; i < to; i++ {
+		k := int(col.Offsets[i+1] - col.Offsets[i])
+		switch {
+		case col.IsNull(i):
+			rep, def = append(rep, 0), append(def, 0)
+			nulls++
+		case k == 0:
+			rep, def = append(rep, 0), append(def, top-1)
+			nulls++
+		default:
+			rep, def = append(rep, 0), append(def, top)
+			for ; k > 1; k-- {
+				rep, def = append(rep, 1), append(def, top)
+			}
+		}
+	}
+	return rep, def, nulls
 }
 
 func (c *column) full() bool {
@@ -174,23 +292,9 @@ func (c *column) wait(col *perfpipe.Column, from, to int) {
 	p.rows += to - from
 	switch {
 	case c.maxRep > 0:
-		top := c.maxDef
-		for i := from; i < to; i++ {
-			k := int(col.Offsets[i+1] - col.Offsets[i])
-			switch {
-			case col.IsNull(i):
-				p.rep, p.def = append(p.rep, 0), append(p.def, 0)
-				p.nulls++
-			case k == 0:
-				p.rep, p.def = append(p.rep, 0), append(p.def, top-1)
-				p.nulls++
-			default:
-				p.rep, p.def = append(p.rep, 0), append(p.def, top)
-				for ; k > 1; k-- {
-					p.rep, p.def = append(p.rep, 1), append(p.def, top)
-				}
-			}
-		}
+		n := 0
+		p.rep, p.def, n = c.listLevels(p.rep, p.def, col, from, to)
+		p.nulls += n
 	case c.maxDef > 0:
 		for i := from; i < to; {
 			if col.IsNull(i) {
@@ -231,7 +335,7 @@ func (c *column) flush(s *Scratch) error {
 	if p.rows == 0 {
 		return nil
 	}
-	err := c.encode(s, leaf{data: p.data, offs: p.offs, n: p.n}, p.rep, p.def, p.rows, p.nulls)
+	err := c.encode(s, leaf{data: p.data, offs: p.offs, n: p.n}, levels{rep: p.rep, def: p.def, nulls: p.nulls}, p.rows)
 	p.reset()
 	return err
 }
@@ -261,7 +365,7 @@ func (c *column) reset() {
 	c.chunk, c.pages = c.chunk[:0], c.pages[:0]
 	c.mode, c.encodings, c.dictPages = modeUnset, 0, 0
 	c.values, c.nulls, c.plainSize = 0, 0, 0
-	c.bounds, c.unbound = bounds{}, false
+	c.bounds, c.unbound, c.unsorted = bounds{}, false, false
 }
 
 // release gives the memory of an emptied column back.

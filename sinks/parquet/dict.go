@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
+	"math/rand/v2"
 )
 
 // Bounds of a dictionary. It must not grow with the row group: beyond these a
@@ -26,8 +27,13 @@ type dict struct {
 	offs  []int32 // of strings: entries+1
 	hash  []uint32
 	seed  maphash.Seed
+	salt  [2]uint64
 	// used[id] is the last page that id was on: what the page's bounds are taken from.
+	// mark is the page that is being made.
 	used []uint32
+	mark uint32
+	// words are the first 16 bytes of each string, zeroes behind a shorter one.
+	words [][2]uint64
 }
 
 func (d *dict) len() int {
@@ -38,12 +44,12 @@ func (d *dict) len() int {
 }
 
 func (d *dict) size() int {
-	return 4*len(d.slots) + 8*len(d.ints) + len(d.text) + 8*len(d.offs) + 4*len(d.used)
+	return 4*cap(d.slots) + 8*cap(d.ints) + cap(d.text) + 4*cap(d.offs) + 4*cap(d.hash) + 16*cap(d.words) + 4*cap(d.used)
 }
 
 func (d *dict) reset() {
 	clear(d.slots)
-	d.ints, d.text, d.hash, d.used = d.ints[:0], d.text[:0], d.hash[:0], d.used[:0]
+	d.ints, d.text, d.hash, d.used, d.words = d.ints[:0], d.text[:0], d.hash[:0], d.used[:0], d.words[:0]
 	if d.offs != nil {
 		d.offs = d.offs[:1]
 	}
@@ -52,7 +58,7 @@ func (d *dict) reset() {
 // truncate takes away the entries from id n on.
 func (d *dict) truncate(n int) {
 	if d.offs != nil {
-		d.text, d.offs, d.hash = d.text[:d.offs[n]], d.offs[:n+1], d.hash[:n]
+		d.text, d.offs, d.hash, d.words = d.text[:d.offs[n]], d.offs[:n+1], d.hash[:n], d.words[:n]
 	} else {
 		d.ints = d.ints[:n]
 	}
@@ -92,6 +98,7 @@ func (d *dict) addInt(v uint64) (id int32, ok bool) {
 	h := hashInt(v) & mask
 	for ; d.slots[h] != 0; h = (h + 1) & mask {
 		if id := d.slots[h] - 1; d.ints[id] == v {
+			d.used[id] = d.mark
 			return id, true
 		}
 	}
@@ -100,7 +107,7 @@ func (d *dict) addInt(v uint64) (id int32, ok bool) {
 	}
 	id = int32(len(d.ints))
 	d.ints = append(d.ints, v)
-	d.used = append(d.used, 0)
+	d.used = append(d.used, d.mark)
 	d.slots[h] = id + 1
 	if 2*len(d.ints) > len(d.slots) {
 		d.rehash(2 * len(d.slots))
@@ -108,21 +115,29 @@ func (d *dict) addInt(v uint64) (id int32, ok bool) {
 	return id, true
 }
 
-// addText returns the id of s; ok is false where the dictionary is full.
-func (d *dict) addText(s []byte) (id int32, ok bool) {
+// addText returns the id of s, whose first 16 bytes are w; ok is false where the
+// dictionary is full.
+func (d *dict) addText(s []byte, w [2]uint64) (id int32, ok bool) {
 	if d.offs == nil {
 		d.offs = make([]int32, 1, 64)
 		d.seed = maphash.MakeSeed()
+		d.salt = [2]uint64{rand.Uint64(), rand.Uint64()}
 	}
 	if len(d.slots) == 0 {
 		d.slots = make([]int32, 64)
 	}
-	sum := uint32(maphash.Bytes(d.seed, s))
+	// Names are short and given by anybody: the hash is quick and secret.
+	a, b := bits.Mul64(w[0]^d.salt[0], w[1]^d.salt[1]^uint64(len(s)))
+	sum := uint32(a ^ b)
+	if len(s) > 16 {
+		sum = uint32(maphash.Bytes(d.seed, s))
+	}
 	mask := uint32(len(d.slots) - 1)
 	h := sum & mask
 	for ; d.slots[h] != 0; h = (h + 1) & mask {
 		id := d.slots[h] - 1
-		if d.hash[id] == sum && bytes.Equal(d.entry(id), s) {
+		if d.words[id] == w && int(d.offs[id+1]-d.offs[id]) == len(s) && (len(s) <= 16 || bytes.Equal(d.entry(id), s)) {
+			d.used[id] = d.mark
 			return id, true
 		}
 	}
@@ -133,7 +148,8 @@ func (d *dict) addText(s []byte) (id int32, ok bool) {
 	d.text = append(d.text, s...)
 	d.offs = append(d.offs, int32(len(d.text)))
 	d.hash = append(d.hash, sum)
-	d.used = append(d.used, 0)
+	d.words = append(d.words, w)
+	d.used = append(d.used, d.mark)
 	d.slots[h] = id + 1
 	if 2*d.len() > len(d.slots) {
 		d.rehash(2 * len(d.slots))
@@ -148,8 +164,9 @@ func (d *dict) entry(id int32) []byte { return d.text[d.offs[id]:d.offs[id+1]] }
 // readers stumble over indices of no bits.
 func (d *dict) bitWidth() int { return max(1, bits.Len(uint(d.len()-1))) }
 
-// page appends the dictionary page's body: the entries, PLAIN.
-func (d *dict) page(dst []byte, width int) []byte {
+// page appends the dictionary page's body: the entries, PLAIN. extend makes integers of
+// the column's width those of the page's.
+func (d *dict) page(dst []byte, width int, extend func(uint64) uint64) []byte {
 	if d.offs != nil {
 		for id := range int32(d.len()) {
 			s := d.entry(id)
@@ -159,6 +176,7 @@ func (d *dict) page(dst []byte, width int) []byte {
 		return dst
 	}
 	for _, v := range d.ints {
+		v = extend(v)
 		if width == 8 {
 			dst = binary.LittleEndian.AppendUint64(dst, v)
 		} else {

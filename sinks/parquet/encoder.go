@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -35,6 +36,10 @@ type Options struct {
 	Scratch *Scratch
 	// Meta is the file's key-value metadata, beside that of the table.
 	Meta map[string]string
+	// Bloom names the columns that have bloom filters; nil is all whose values are few
+	// enough for a dictionary, lists and booleans excepted. Among more values than that
+	// no column has one.
+	Bloom []string
 	// GroupRows and GroupBytes bound a row group; 0 takes 1 Mi rows and 32 MiB.
 	GroupRows  int
 	GroupBytes int64
@@ -49,6 +54,7 @@ type Encoder struct {
 	meta    map[string]string
 	schema  []format.SchemaElement
 	columns []*column
+	order   []int // of columns, those with most to do first
 	sorting []format.SortingColumn
 
 	maxRows  int
@@ -59,19 +65,18 @@ type Encoder struct {
 	group  int   // rows of the open row group
 	raw    int64 // and the bytes that they took in their batches
 	groups []format.RowGroup
-	// last is the sorted column's value in the last row; groupUnsorted is set where
-	// the open row group holds a smaller one behind it.
-	last          int64
-	groupUnsorted bool
-	index         [][]chunkIndex
-	err           error
-	closed        bool
+	index  [][]chunkIndex
+	last   int64 // the sorted column's value in the last row
+	small  int   // row groups that ended early
+	err    error
+	closed bool
 }
 
-// chunkIndex is a column chunk's share of the page index.
+// chunkIndex is a column chunk's share of the page index, as it is written near the
+// footer: a recording may have thousands of row groups.
 type chunkIndex struct {
-	column  *format.ColumnIndex // nil where some page has no bounds
-	offsets format.OffsetIndex
+	column  []byte // nil where some page has no bounds
+	offsets []byte
 }
 
 // New returns an encoder of t's rows that writes to w, and writes the file's magic.
@@ -111,8 +116,13 @@ func New(w io.Writer, t *perfpipe.Table, o Options) (*Encoder, error) {
 			e.sorting = []format.SortingColumn{{ColumnIdx: int32(i)}}
 			e.meta["sort_order"] = d.Name
 		}
+		c.noBloom = o.Bloom != nil && !slices.Contains(o.Bloom, d.Name)
 		e.columns = append(e.columns, c)
 	}
+	for i := range e.columns {
+		e.order = append(e.order, i)
+	}
+	slices.SortStableFunc(e.order, func(a, b int) int { return e.columns[b].effort() - e.columns[a].effort() })
 	if err := e.put([]byte(magic)); err != nil {
 		return nil, err
 	}
@@ -143,14 +153,14 @@ func (e *Encoder) Write(b *perfpipe.Batch) error {
 		e.err = err
 		return err
 	}
+	if err := e.late(b); err != nil {
+		return err
+	}
 	size := int64(b.Size())
 	for from := 0; from < b.Rows; {
 		to := min(b.Rows, from+e.maxRows-e.group)
-		e.order(b, from, to)
-		for i, c := range e.columns {
-			if e.err = c.write(e.s, &b.Columns[i], from, to); e.err != nil {
-				return e.err
-			}
+		if e.err = e.writeRows(b, from, to); e.err != nil {
+			return e.err
 		}
 		e.group += to - from
 		e.rows += int64(to - from)
@@ -163,6 +173,43 @@ func (e *Encoder) Write(b *perfpipe.Batch) error {
 		}
 	}
 	return nil
+}
+
+func (e *Encoder) writeRows(b *perfpipe.Batch, from, to int) error {
+	if e.s.team != nil && to-from >= directRows {
+		return e.writeTogether(b, from, to)
+	}
+	for i, c := range e.columns {
+		if err := c.write(e.s, &b.Columns[i], from, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// smallGroups is how many row groups may end early for the sake of order, however few
+// rows they have, and orderRows are as many rows as make one that is worth it in any case.
+const (
+	smallGroups = 64
+	orderRows   = 16 << 10
+)
+
+// late ends the row group where b begins before the rows that are there end, so that
+// each is in order by itself.
+func (e *Encoder) late(b *perfpipe.Batch) error {
+	if e.sorting == nil || b.Rows == 0 {
+		return nil
+	}
+	c := &b.Columns[e.sorting[0].ColumnIdx]
+	first, last := int64(c.Int(0)), e.last
+	e.last = int64(c.Int(b.Rows - 1))
+	if first >= last || e.group == 0 || e.group < orderRows && e.small >= smallGroups {
+		return nil
+	}
+	if e.group < orderRows {
+		e.small++
+	}
+	return e.Spill()
 }
 
 // check refuses a batch that is not of the table or contradicts itself: its
@@ -242,9 +289,6 @@ func (e *Encoder) spill() error {
 		Ordinal:    int16(min(len(e.groups), 1<<15-1)),
 		Columns:    make([]format.ColumnChunk, len(e.columns)),
 	}
-	if !e.groupUnsorted {
-		g.SortingColumns = e.sorting
-	}
 	index := make([]chunkIndex, len(e.columns))
 	for i, c := range e.columns {
 		if err := c.flush(e.s); err != nil {
@@ -255,33 +299,30 @@ func (e *Encoder) spill() error {
 		}
 		g.TotalByteSize += g.Columns[i].MetaData.TotalUncompressedSize
 		g.TotalCompressedSize += g.Columns[i].MetaData.TotalCompressedSize
+	}
+	// A record of another processor may have come late. A reader that trusts a wrong
+	// claim loses rows: a row group that is not in order does not say that it is, and a
+	// file with rows that are not has no sort_order.
+	if e.sorting != nil {
+		c := e.columns[e.sorting[0].ColumnIdx]
+		if !c.unsorted {
+			g.SortingColumns = e.sorting
+		}
+		if c.disordered {
+			delete(e.meta, "sort_order")
+		}
+	}
+	// Filters stand behind the row group's data, so that they need not be kept.
+	for i, c := range e.columns {
+		if err := e.putBloom(c, &g.Columns[i].MetaData); err != nil {
+			return err
+		}
 		c.reset()
 	}
 	e.groups = append(e.groups, g)
 	e.index = append(e.index, index)
-	e.group, e.raw, e.groupUnsorted = 0, 0, false
+	e.group, e.raw = 0, 0
 	return nil
-}
-
-// order looks whether the rows are in the order that the file says of itself: a
-// record of another processor may come late, and a reader that trusts a wrong
-// claim loses rows. A row group that is not in order does not say that it is, and
-// a file with one has no sort_order.
-func (e *Encoder) order(b *perfpipe.Batch, from, to int) {
-	if e.sorting == nil {
-		return
-	}
-	c := &b.Columns[e.sorting[0].ColumnIdx]
-	last := e.last
-	for i := from; i < to; i++ {
-		v := int64(c.Int(i))
-		if v < last && e.rows+int64(i-from) > 0 {
-			e.groupUnsorted = true
-			delete(e.meta, "sort_order")
-		}
-		last = v
-	}
-	e.last = last
 }
 
 // writeChunk writes c's dictionary and pages and fills in what the footer says of them.
@@ -306,7 +347,7 @@ func (e *Encoder) writeChunk(c *column, m *format.ColumnMetaData, ix *chunkIndex
 				NumValues: int32(c.dict.len()), Encoding: format.Plain,
 			}),
 		}
-		e.s.body = c.dict.page(e.s.body[:0], width)
+		e.s.body = c.dict.page(e.s.body[:0], width, c.signed)
 		var err error
 		if e.s.enc, err = e.s.appendPage(e.s.enc[:0], &h, e.s.body); err != nil {
 			return fmt.Errorf("write dictionary of column %s: %w", c.def.Name, err)
@@ -343,21 +384,25 @@ func (e *Encoder) writeChunk(c *column, m *format.ColumnMetaData, ix *chunkIndex
 	if b := c.bounds; b.ok && !c.unbound && c.maxRep == 0 && len(b.min) > 0 && len(b.max) > 0 {
 		m.Statistics.MinValue, m.Statistics.MaxValue = b.min, b.max
 	}
-	*ix = c.index(m.DataPageOffset)
-	return nil
+	var err error
+	*ix, err = c.index(m.DataPageOffset)
+	return err
 }
 
 // index makes the chunk's page index; base is the file offset of its first data page.
-func (c *column) index(base int64) chunkIndex {
-	var ix chunkIndex
-	ix.offsets.PageLocations = make([]format.PageLocation, len(c.pages))
+func (c *column) index(base int64) (ix chunkIndex, err error) {
+	oi := format.OffsetIndex{PageLocations: make([]format.PageLocation, len(c.pages))}
 	for i, p := range c.pages {
-		ix.offsets.PageLocations[i] = format.PageLocation{
+		oi.PageLocations[i] = format.PageLocation{
 			Offset: base + int64(p.offset), CompressedPageSize: int32(p.size), FirstRowIndex: p.first,
 		}
 	}
+	var p thrift.CompactProtocol
+	if ix.offsets, err = thrift.Marshal(&p, &oi); err != nil {
+		return ix, fmt.Errorf("encode page index: %w", err)
+	}
 	if c.maxRep > 0 || c.unbound {
-		return ix
+		return ix, nil
 	}
 	ci := &format.ColumnIndex{BoundaryOrder: c.order()}
 	for _, p := range c.pages {
@@ -369,8 +414,10 @@ func (c *column) index(base int64) chunkIndex {
 		}
 		ci.MinValues, ci.MaxValues = append(ci.MinValues, lo), append(ci.MaxValues, hi)
 	}
-	ix.column = ci
-	return ix
+	if ix.column, err = thrift.Marshal(&p, ci); err != nil {
+		return ix, fmt.Errorf("encode page index: %w", err)
+	}
+	return ix, nil
 }
 
 // order says how the bounds go from page to page, pages of nulls left aside.
@@ -417,12 +464,7 @@ func (e *Encoder) Close(more map[string]string) error {
 }
 
 func (e *Encoder) footer() error {
-	var p thrift.CompactProtocol
-	enc := func(v any) (at int64, n int32, err error) {
-		b, err := thrift.Marshal(&p, v)
-		if err != nil {
-			return 0, 0, fmt.Errorf("encode footer: %w", err)
-		}
+	put := func(b []byte) (at int64, n int32, err error) {
 		at = e.offset
 		return at, int32(len(b)), e.put(b)
 	}
@@ -433,7 +475,7 @@ func (e *Encoder) footer() error {
 				continue
 			}
 			c := &e.groups[i].Columns[j]
-			if c.ColumnIndexOffset, c.ColumnIndexLength, err = enc(g[j].column); err != nil {
+			if c.ColumnIndexOffset, c.ColumnIndexLength, err = put(g[j].column); err != nil {
 				return err
 			}
 		}
@@ -441,7 +483,7 @@ func (e *Encoder) footer() error {
 	for i, g := range e.index {
 		for j := range g {
 			c := &e.groups[i].Columns[j]
-			if c.OffsetIndexOffset, c.OffsetIndexLength, err = enc(&g[j].offsets); err != nil {
+			if c.OffsetIndexOffset, c.OffsetIndexLength, err = put(g[j].offsets); err != nil {
 				return err
 			}
 		}
@@ -462,7 +504,11 @@ func (e *Encoder) footer() error {
 	for range e.columns {
 		f.ColumnOrders = append(f.ColumnOrders, format.ColumnOrder{Value: &format.TypeDefinedOrder{}})
 	}
-	_, n, err := enc(&f)
+	b, err := thrift.Marshal(new(thrift.CompactProtocol), &f)
+	if err != nil {
+		return fmt.Errorf("encode footer: %w", err)
+	}
+	_, n, err := put(b)
 	if err != nil {
 		return err
 	}

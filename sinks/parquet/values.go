@@ -87,7 +87,15 @@ func intBounds32(v []int32, signed bool) bounds {
 		}
 		lo, hi = int32(a), int32(b)
 	}
+	return bounds32(lo, hi)
+}
+
+func bounds32(lo, hi int32) bounds {
 	return bounds{binary.LittleEndian.AppendUint32(nil, uint32(lo)), binary.LittleEndian.AppendUint32(nil, uint32(hi)), true}
+}
+
+func bounds64(lo, hi int64) bounds {
+	return bounds{binary.LittleEndian.AppendUint64(nil, uint64(lo)), binary.LittleEndian.AppendUint64(nil, uint64(hi)), true}
 }
 
 func intBounds64(v []int64, signed bool) bounds {
@@ -103,7 +111,7 @@ func intBounds64(v []int64, signed bool) bounds {
 		}
 		lo, hi = int64(a), int64(b)
 	}
-	return bounds{binary.LittleEndian.AppendUint64(nil, uint64(lo)), binary.LittleEndian.AppendUint64(nil, uint64(hi)), true}
+	return bounds64(lo, hi)
 }
 
 // compare orders two bounds of a column.
@@ -138,19 +146,21 @@ func (c *column) compare(a, b []byte) int {
 	return 0
 }
 
-// fewOf reports whether a sample of v holds so few different values that a
-// dictionary pays: at most one in eight of 256 taken evenly from all of v.
-func fewOf[T int32 | int64](v []T) bool {
+// fewOf reports whether a sample of data, integers of width bytes, holds so few
+// different values that a dictionary pays: at most one in eight of 256 taken evenly
+// from all of them.
+func fewOf(data []byte, width int) bool {
 	const sample, few = 256, 32
-	if len(v) < 16 {
+	n := len(data) / width
+	if n < 16 {
 		return false
 	}
 	var table [2 * sample]uint64
 	var full [2 * sample]bool
-	step, seen, distinct := max(1, len(v)/sample), 0, 0
-	for i := 0; i < len(v) && seen < sample; i += step {
+	step, seen, distinct := max(1, n/sample), 0, 0
+	for i := 0; i < n && seen < sample; i += step {
 		seen++
-		x := uint64(v[i])
+		x := pattern(data, i, width)
 		h := hashInt(x) % (2 * sample)
 		for full[h] && table[h] != x {
 			h = (h + 1) % (2 * sample)
