@@ -133,7 +133,9 @@ func (p *Program) Reads(field string) bool {
 		return reads(p.root, field)
 	}
 	found := false
-	note := func(n *node) { found = found || n.op < opVar && (n.load.name == field || n.fld != nil && n.fld.Name == field) }
+	note := func(n *node) {
+		found = found || n.op < opVar && (n.load.name == field || n.fld != nil && n.fld.Name == field)
+	}
 	walk(p.body.main, note)
 	for _, f := range p.body.funcs {
 		walk(f.body, note)
