@@ -42,6 +42,9 @@ type Source struct {
 	merger  merger
 	counts  []count  // in the order of counters, one or more each
 	choice  []Choice // by event
+	// awaiting is the process whose execve begins the events, 0 when it has been: programs
+	// see what it does on the way there, the ends of its other threads, as perf does not.
+	awaiting int32
 	// programs record some of the events, into programRings.
 	programs     *programs
 	programRings []*ring
@@ -148,6 +151,9 @@ func (s *Source) Start() error {
 		return err
 	}
 	if s.cfg.Target.EnableOnExec {
+		if t := s.cfg.Target; len(t.TIDs) == 1 && len(t.PIDs) == 0 {
+			s.awaiting = int32(t.TIDs[0])
+		}
 		// What programs record is hit by nobody before.
 		s.programs.enable()
 		s.trace.hold()
@@ -398,7 +404,7 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 			return
 		}
 		tid := int32(binary.LittleEndian.Uint32(raw[s.pidOff:]))
-		if h.kind == recordPage && !s.trace.keeps(tid) {
+		if h.kind == recordPage && !s.trace.keeps(tid) || h.kind == recordProgram && s.awaiting != 0 && s.sideLost == 0 {
 			return
 		}
 		pid, comm := s.tasks.Lookup(tid, r.cpu)
@@ -430,6 +436,9 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 		s.trace.follow(h, rec)
 		if pid, tid, name, ok := decodeComm(rec); ok {
 			if h.misc&miscCommExec != 0 {
+				if pid == s.awaiting {
+					s.awaiting = 0
+				}
 				s.tasks.Exec(e.time, pid, tid, name)
 				if s.maps != nil {
 					s.maps.Exec(pid, e.time)

@@ -402,8 +402,8 @@ func TestBadInput(t *testing.T) {
 		{"folder that others may write", []string{"-e", "sched:sched_switch", "-o", "open/x.parquet", "true"}, 1, []string{"open"}},
 		{"no such folder", []string{"-e", "sched:sched_switch", "-o", "no/such/x.parquet", "true"}, 1, []string{"no/such"}},
 		{"all and pid", []string{"-e", "sched:sched_switch", "-a", "-p", "1"}, 2, []string{"-a"}},
-		{"event that may not be sampled", []string{"-e", "irq_vectors:irq_work_exit", "true"}, 1, []string{"the kernel lets nobody sample this event"}},
-		{"glob of such events alone", []string{"-e", "irq_vectors:irq_work_exi?", "true"}, 1, []string{"irq_vectors:irq_work_exit"}},
+		{"event that may not be sampled", []string{"--engine", "perf", "-e", "irq_vectors:irq_work_exit", "true"}, 1, []string{"the kernel lets nobody sample this event"}},
+		{"glob of such events alone", []string{"--engine", "perf", "-e", "irq_vectors:irq_work_exi?", "true"}, 1, []string{"irq_vectors:irq_work_exit"}},
 		{"bad size", []string{"-e", "sched:sched_switch", "--max-size", "many", "true"}, 2, []string{"many"}},
 	}
 	for _, tt := range tests {
@@ -423,7 +423,7 @@ func TestBadInput(t *testing.T) {
 func TestEventsThatMayNotBeSampledAreLeftOutOfGlobs(t *testing.T) {
 	testpriv.Need(t)
 	out := filepath.Join(t.TempDir(), "d")
-	invoke(t, "record", "-e", "irq_vectors:*", "-a", "-o", out, "--duration", "100ms").want(t, 0,
+	invoke(t, "record", "--engine", "perf", "-e", "irq_vectors:*", "-a", "-o", out, "--duration", "100ms").want(t, 0,
 		"left out, as the kernel lets nobody sample them: irq_vectors:irq_work_exit", "wrote")
 }
 
@@ -431,13 +431,13 @@ func TestTracefsIsMountedWhereItIsNot(t *testing.T) {
 	testpriv.Need(t)
 	dir := t.TempDir()
 	// In a mount namespace of its own, so that this machine's stays as it is.
-	script := `umount -l /sys/kernel/tracing && ! [ -e /sys/kernel/tracing/events ] && exec "$0" record -e sched:sched_switch -a -o "$1" --duration 100ms`
+	script := `umount -l /sys/kernel/debug/tracing /sys/kernel/debug 2>/dev/null; umount -l /sys/kernel/tracing && ! [ -e /sys/kernel/tracing/events ] && exec "$0" record -e sched:sched_switch -a -o "$1" --duration 100ms`
 	out, err := exec.Command("unshare", "-m", "sh", "-c", script, binary, filepath.Join(dir, "d")).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "wrote") {
 		t.Errorf("got %v\n%s", err, out)
 	}
 	// Without the right to mount, the error says what does it.
-	script = `umount -l /sys/kernel/tracing && exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$0" record -e sched:sched_switch -a -o "$1" true`
+	script = `umount -l /sys/kernel/debug/tracing /sys/kernel/debug 2>/dev/null; umount -l /sys/kernel/tracing && exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$0" record -e sched:sched_switch -a -o "$1" true`
 	out, err = exec.Command("unshare", "-m", "sh", "-c", script, binary, filepath.Join(dir, "e")).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "mount -t tracefs") {
 		t.Errorf("got %v\n%s", err, out)
