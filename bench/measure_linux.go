@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -125,10 +126,10 @@ func (b *bench) machine(ctx context.Context) Machine {
 
 func firstLine(ctx context.Context, name string, args ...string) string {
 	out, err := exec.CommandContext(ctx, name, args...).Output()
-	if err != nil {
+	// trace-cmd ends with 1 when it has said its version, and begins with an empty line.
+	if err != nil && len(bytes.TrimSpace(out)) == 0 {
 		return name + " is not here"
 	}
-	// trace-cmd begins with an empty line.
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return line
 }

@@ -53,6 +53,7 @@ int main(int argc, char **argv) {
 		if (i % 10 == 0 && !fork()) { named(-i, 0); usleep(100); _exit(0); }
 		usleep(i % 7 * 300);
 		for (int k = 0; k < 200; k++) getuid();
+		for (int k = 0; k < 5000; k++) syscall(SYS_getppid); /* the storm that interrupts come in */
 		free(malloc(1 << (i % 20)));
 	}
 	while (wait(0) > 0) {}
