@@ -79,9 +79,6 @@ func (s *Set) Clauses() []Clause {
 	return out
 }
 
-// Source returns the text that s was read from.
-func (s *Set) Source() string { return s.src }
-
 // Compile makes clause number i of s ready for the records of an event.
 func (s *Set) Compile(i int, schema *perfpipe.Schema, o Options) (*Program, error) {
 	return compileProgram(s.src, s.file, s.file.Ons[i].Body, schema, o, s.layout, s.mem)

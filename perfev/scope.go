@@ -64,12 +64,6 @@ func (s *scope) hold(tid int32) {
 	s.waiting[tid] = true
 }
 
-// open has the events of all begin now.
-func (s *scope) open() {
-	s.last = -1
-	clear(s.waiting)
-}
-
 // has reports whether events of the thread are kept.
 func (s *scope) has(tid int32) bool {
 	if tid == s.last {

@@ -29,7 +29,6 @@ func TestScope(t *testing.T) {
 		{"waits", []func(*scope){hold(10), fork(11, 10, 11)}, []int32{20, 21}},
 		{"waited", []func(*scope){hold(10), fork(11, 10, 11), exec(10)}, []int32{10, 20, 21}},
 		{"its child waited", []func(*scope){hold(10), fork(11, 10, 11), exec(11)}, []int32{11, 20, 21}},
-		{"all at once", []func(*scope){hold(10), hold(20), (*scope).open}, []int32{10, 20, 21}},
 		{"execve of a first thread", []func(*scope){exec(20)}, []int32{10, 20}},
 		{"execve of another thread", []func(*scope){exit(20), exec(20)}, []int32{10, 20}},
 		{"execve of a stranger", []func(*scope){exec(30)}, []int32{10, 20, 21}},
