@@ -37,12 +37,7 @@ fmt:
 
 ## fuzz: every fuzz target for FUZZTIME
 fuzz:
-	@set -e; for pkg in $$($(GO) list ./...); do \
-	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "$$pkg $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
-	  done; \
-	done
+	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
 
 ## bench: the figures of BENCHMARKS.md, against perf record on this machine; as root
 bench:
