@@ -14,13 +14,17 @@ const (
 
 // item is a record that waits for its turn.
 type item struct {
+	// rec is a sample's raw data, the body of every other record.
 	rec   []byte
 	time  uint64
 	chunk *chunk
 	// attr indexes the reader's attrs.
 	attr int32
 	kind uint32
-	misc uint16
+	// pid, tid and cpu are of samples.
+	pid, tid int32
+	cpu      uint16
+	misc     uint16
 }
 
 // chunk holds the bytes of records; it is used again once none of them waits.
@@ -33,24 +37,48 @@ type chunk struct {
 // the file ends when perf has emptied every ring once: what comes later cannot be
 // older than the newest of the round before.
 type queue struct {
-	waiting []item
-	ready   []item
-	// used is how much of ready was handed out already.
-	used  int
-	bytes int
-	limit int
+	// first are records that take effect before all that wait.
+	first []item
+	// waiting are the others; of these, those up to head are gone, and due more may go.
+	waiting   []item
+	head, due int
+	// bytes is what waits, out what was handed out and not given back; limit is the most
+	// that may wait, and that both are where out is not 0.
+	bytes, out, limit int
+	// unsorted is true where a record of waiting is older than the one before it.
+	unsorted bool
 	// newest is the greatest time seen, bound that of the round before.
 	newest, bound uint64
-	// flushed is the greatest time that was handed out; late counts the records
-	// that came after it though they are older.
+	// flushed is the greatest time that was due; late counts the records that came
+	// after it though they are older.
 	flushed uint64
 	late    uint64
 	cur     *chunk
 	free    []*chunk
 }
 
-// push copies rec and lets it wait.
+// at copies rec and has it take effect before what waits.
+func (q *queue) at(it item) {
+	q.keep(&it)
+	q.first = append(q.first, it)
+}
+
+// push copies rec and lets it wait. Nothing may be due.
 func (q *queue) push(it item) {
+	q.keep(&it)
+	if it.time < q.flushed {
+		q.late++
+	}
+	if it.time >= q.newest {
+		q.newest = it.time
+	} else if n := len(q.waiting); n > 0 && it.time < q.waiting[n-1].time {
+		q.unsorted = true
+	}
+	q.waiting = append(q.waiting, it)
+}
+
+// keep copies the bytes of it.
+func (q *queue) keep(it *item) {
 	n := len(it.rec)
 	if q.cur == nil || len(q.cur.b)+n > cap(q.cur.b) {
 		q.cur = q.chunk()
@@ -61,11 +89,6 @@ func (q *queue) push(it item) {
 	c.live++
 	it.rec, it.chunk = c.b[at:len(c.b):len(c.b)], c
 	q.bytes += n
-	if it.time < q.flushed {
-		q.late++
-	}
-	q.newest = max(q.newest, it.time)
-	q.waiting = append(q.waiting, it)
 }
 
 func (q *queue) chunk() *chunk {
@@ -77,7 +100,7 @@ func (q *queue) chunk() *chunk {
 	return &chunk{b: make([]byte, 0, chunkSize)}
 }
 
-// round ends a round: what is not newer than the round before is ready.
+// round ends a round: what is not newer than the round before is due.
 func (q *queue) round() {
 	q.release(q.bound)
 	q.bound = q.newest
@@ -86,7 +109,10 @@ func (q *queue) round() {
 // full reports whether no more may wait.
 func (q *queue) full() bool { return q.bytes > q.limit }
 
-// half makes the older half ready, where a file has too few rounds.
+// crowded reports whether to wait for what was handed out.
+func (q *queue) crowded() bool { return q.out > 0 && q.bytes+q.out > q.limit }
+
+// half makes the older half due, where a file has too few rounds.
 func (q *queue) half() {
 	q.sort()
 	if n := len(q.waiting); n > 0 {
@@ -94,54 +120,68 @@ func (q *queue) half() {
 	}
 }
 
-// all makes everything ready.
+// all makes everything due.
 func (q *queue) all() { q.release(^uint64(0)) }
 
 // sort keeps the order of the file between records of one time.
 func (q *queue) sort() {
-	slices.SortStableFunc(q.waiting, func(a, b item) int { return cmp.Compare(a.time, b.time) })
+	if q.unsorted {
+		slices.SortStableFunc(q.waiting, func(a, b item) int { return cmp.Compare(a.time, b.time) })
+		q.unsorted = false
+	}
 }
 
-// release moves what is not newer than bound to ready, which must be empty.
+// release makes due what is not newer than bound. Nothing may be due before.
 func (q *queue) release(bound uint64) {
 	q.sort()
-	n, _ := slices.BinarySearchFunc(q.waiting, bound, func(it item, bound uint64) int {
+	q.due, _ = slices.BinarySearchFunc(q.waiting, bound, func(it item, bound uint64) int {
 		if it.time <= bound {
 			return -1
 		}
 		return 1
 	})
-	if n == 0 {
+	if q.due > 0 {
+		q.flushed = max(q.flushed, q.waiting[q.due-1].time)
+	}
+}
+
+// ready reports whether there is something to be handed out.
+func (q *queue) ready() bool { return q.due > 0 || len(q.first) > 0 }
+
+// take moves to r what is to be handed out, as far as r has room.
+func (q *queue) take(r *round) {
+	from := len(r.items)
+	r.items = append(r.items, q.first...)
+	q.first = q.first[:0]
+	n := min(q.due, max(0, roundRecords-len(r.items)))
+	r.items = append(r.items, q.waiting[q.head:q.head+n]...)
+	q.head += n
+	q.due -= n
+	bytes := 0
+	for i := range r.items[from:] {
+		bytes += len(r.items[from+i].rec)
+	}
+	r.bytes += bytes
+	q.bytes -= bytes
+	if q.due > 0 {
 		return
 	}
-	q.ready, q.used = append(q.ready[:0], q.waiting[:n]...), 0
-	q.flushed = max(q.flushed, q.ready[n-1].time)
-	m := copy(q.waiting, q.waiting[n:])
-	clear(q.waiting[m:])
-	q.waiting = q.waiting[:m]
+	// What stays behind the end points into chunks that are kept as well.
+	m := copy(q.waiting, q.waiting[q.head:])
+	q.waiting, q.head = q.waiting[:m], 0
 }
 
-// next hands out the next ready record; its bytes hold until done.
-func (q *queue) next() (it item, ok bool) {
-	if q.used == len(q.ready) {
-		return it, false
-	}
-	it = q.ready[q.used]
-	q.used++
-	return it, true
-}
-
-// done gives back the memory of the records handed out since, from the index on.
-func (q *queue) done(from int) {
-	for i := from; i < q.used; i++ {
-		it := &q.ready[i]
-		q.bytes -= len(it.rec)
-		if it.chunk.live--; it.chunk.live == 0 {
-			it.chunk.b = it.chunk.b[:0]
-			if it.chunk != q.cur {
-				q.free = append(q.free, it.chunk)
+// done takes back the memory of what take had moved to r.
+func (q *queue) done(r *round) {
+	for i := range r.items {
+		c := r.items[i].chunk
+		if c.live--; c.live == 0 {
+			c.b = c.b[:0]
+			if c != q.cur {
+				q.free = append(q.free, c)
 			}
 		}
-		*it = item{}
 	}
+	q.out -= r.bytes
+	r.items, r.bytes = r.items[:0], 0
 }

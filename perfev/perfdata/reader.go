@@ -29,6 +29,11 @@ const (
 	recordCompressed    = 81
 	recordCompressed2   = 83
 
+	// recordBad stands for a record of the file that cannot be read; its attr is that
+	// of its event, or noEvent.
+	recordBad = 0
+	noEvent   = -1
+
 	recordHeader = 8 // struct perf_event_header: u32 type, u16 misc, u16 size
 
 	miscCommExec = 1 << 13
@@ -38,11 +43,8 @@ const (
 
 var errCompressed = errors.New("read recording: it is compressed; record again without -z")
 
-// roundRecords is how many records one Read hands out at most.
-const roundRecords = 1 << 16
-
 // Reader is a recording as a source. It is used by one goroutine at a time; Stop
-// may be called from another.
+// may be called from another, and what [Reader.Ahead] returns runs on one of its own.
 type Reader struct {
 	file    io.Closer
 	info    Info
@@ -57,21 +59,29 @@ type Reader struct {
 	pidAt []int
 
 	from  io.ReaderAt
-	in    *bufio.Reader
-	pos   uint64 // of the next record in the file
 	start uint64 // start and end of the data section
 	end   uint64
+
+	// What makes rounds of the file, ahead of Read or within it.
+	in    *bufio.Reader
+	pos   uint64 // of the next record in the file
 	queue queue
+	// failed ends the reading of the file: io.EOF at its end.
+	failed  error
+	stopped atomic.Bool
+
+	// What hands them out.
+	cur   *round
+	ahead *ahead
 	tasks *tasks.Table
 	visit perfpipe.Visitor
 	rec   perfpipe.Record
 	// lost is what PERF_RECORD_LOST told, exact what perf added up from
 	// PERF_FORMAT_LOST: the same losses, counted twice.
 	lost, exact uint64
-	// failed ends the reading of the file: io.EOF at its end.
-	failed  error
-	stopped atomic.Bool
-	over    bool
+	// over ends Read, with ended.
+	over  bool
+	ended error
 }
 
 var _ perfpipe.Source = (*Reader)(nil)
@@ -252,39 +262,31 @@ func (r *Reader) Close() error {
 	return f.Close()
 }
 
-// Read hands out the next round. It never waits. After a record whose length
-// cannot be true nothing behind it can be found: everything before is handed out,
-// then a loss of one (at least), then the error.
+// Read hands out the next round. It never waits longer than the file takes. After a
+// record whose length cannot be true nothing behind it can be found: everything before
+// is handed out, then a loss of one (at least), then the error.
 func (r *Reader) Read(_ time.Duration, v perfpipe.Visitor) error {
 	if r.over {
-		return r.failed
+		return r.ended
 	}
 	r.visit = v
 	defer func() { r.visit = nil }()
-	for r.queue.used == len(r.queue.ready) && r.failed == nil {
-		r.fill()
+	rd := r.next()
+	for i := range rd.items {
+		r.emit(&rd.items[i])
 	}
-	from := r.queue.used
-	for range roundRecords {
-		it, ok := r.queue.next()
-		if !ok {
-			break
-		}
-		r.emit(&it)
-	}
-	r.queue.done(from)
-	if r.failed == nil || r.queue.used < len(r.queue.ready) {
+	if r.ended = rd.end; r.ended == nil {
 		return nil
 	}
 	r.over = true
 	if r.exact > r.lost {
 		v.Lost(perfpipe.Loss{Event: r.only(), CPU: -1, Count: r.exact - r.lost, Reason: perfpipe.LostRing})
 	}
-	if !errors.Is(r.failed, io.EOF) && !errors.Is(r.failed, errCompressed) {
+	if !errors.Is(r.ended, io.EOF) && !errors.Is(r.ended, errCompressed) {
 		v.Lost(perfpipe.Loss{CPU: -1, Count: 1, Reason: perfpipe.LostCorrupt})
 	}
 	r.tasks.Close()
-	return r.failed
+	return r.ended
 }
 
 // only is the name of the one event of the file, "" where there are several.
@@ -295,28 +297,7 @@ func (r *Reader) only() string {
 	return ""
 }
 
-// fill reads records until some are ready, or the file ends.
-func (r *Reader) fill() {
-	for r.failed == nil {
-		if r.stopped.Load() {
-			r.failed = io.EOF
-			break
-		}
-		if round := r.one(); round {
-			r.queue.round()
-			if len(r.queue.ready) > r.queue.used {
-				return
-			}
-		}
-		if r.queue.full() {
-			r.queue.half()
-			return
-		}
-	}
-	r.queue.all()
-}
-
-// one reads one record and lets it wait; what has no time takes effect at once.
+// one reads one record and lets it wait for its turn.
 // It reports whether the record ends a round.
 func (r *Reader) one() (round bool) {
 	if r.pos == r.end {
@@ -380,37 +361,40 @@ func (r *Reader) take(it item) {
 	if it.kind == recordSample {
 		attr, ok := r.sampleAttr(it.rec)
 		if !ok {
-			r.corrupt("")
+			r.bad(noEvent)
 			return
 		}
-		it.attr = attr
 		if r.events[attr] < 0 {
 			return
 		}
 		s, ok := r.attrs[attr].parseSample(it.rec)
 		if !ok || s.time > math.MaxInt64 || s.cpu > math.MaxUint16 {
-			r.corrupt(r.schemas[r.events[attr]].Event())
+			r.bad(attr)
 			return
 		}
-		it.time = s.time
+		it.rec, it.time, it.attr = s.raw, s.time, attr
+		it.pid, it.tid, it.cpu = s.pid, s.tid, uint16(s.cpu)
 		r.queue.push(it)
 		return
 	}
 	// perf gives the same sample_type bits for the trailer to every event.
 	tr, ok := r.attrs[0].parseTrailer(it.rec)
 	if !ok || tr.time > math.MaxInt64 && tr.time != math.MaxUint64 {
-		r.corrupt("")
+		r.bad(noEvent)
 		return
 	}
 	if it.time = tr.time; it.time == math.MaxUint64 {
 		it.time = 0
 	}
 	if it.time == 0 {
-		r.emit(&it)
+		r.queue.at(it)
 		return
 	}
 	r.queue.push(it)
 }
+
+// bad has a record of attr counted that cannot be read.
+func (r *Reader) bad(attr int32) { r.queue.at(item{kind: recordBad, attr: attr}) }
 
 // sampleAttr returns the attr of a sample.
 func (r *Reader) sampleAttr(body []byte) (int32, bool) {
@@ -462,26 +446,32 @@ func (r *Reader) emit(it *item) {
 		}
 	case recordLost, recordLostSamples:
 		r.emitLost(it)
+	case recordBad:
+		name := ""
+		if it.attr != noEvent {
+			name = r.schemas[r.events[it.attr]].Event()
+		}
+		r.corrupt(name)
 	}
 }
 
 func (r *Reader) emitSample(it *item) {
 	event := r.events[it.attr]
-	s, _ := r.attrs[it.attr].parseSample(it.rec)
 	schema := r.schemas[event]
-	if len(s.raw) < schema.Size {
-		r.visit.Lost(perfpipe.Loss{Event: schema.Event(), CPU: int32(s.cpu), From: int64(s.time), To: int64(s.time), Count: 1, Reason: perfpipe.LostCorrupt})
+	if len(it.rec) < schema.Size {
+		r.visit.Lost(perfpipe.Loss{Event: schema.Event(), CPU: int32(it.cpu), From: int64(it.time), To: int64(it.time), Count: 1, Reason: perfpipe.LostCorrupt})
 		return
 	}
 	// A task that is past its exit has no number any more for perf: -1.
-	if at := r.pidAt[event]; s.tid < 0 && at >= 0 {
-		s.tid = int32(binary.LittleEndian.Uint32(s.raw[at:]))
+	tid := it.tid
+	if at := r.pidAt[event]; tid < 0 && at >= 0 {
+		tid = int32(binary.LittleEndian.Uint32(it.rec[at:]))
 	}
-	pid, comm := r.tasks.Lookup(s.tid, uint16(s.cpu))
-	if s.pid >= 0 {
-		pid = s.pid
+	pid, comm := r.tasks.Lookup(tid, it.cpu)
+	if it.pid >= 0 {
+		pid = it.pid
 	}
-	r.rec = perfpipe.Record{Time: int64(s.time), Raw: s.raw, Comm: comm, Event: int(event), PID: pid, TID: s.tid, CPU: uint16(s.cpu)}
+	r.rec = perfpipe.Record{Time: int64(it.time), Raw: it.rec, Comm: comm, Event: int(event), PID: pid, TID: tid, CPU: it.cpu}
 	r.visit.Record(&r.rec)
 }
 
