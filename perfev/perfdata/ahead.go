@@ -13,9 +13,17 @@ const rounds = 4
 // round is what one Read hands out, in this order.
 type round struct {
 	items []item
-	bytes int
+	// chunks are those that the items are in, by number; bytes is what is held of them.
+	chunks []*chunk
+	bytes  int
 	// end is what the reading of the file ended with, nil for none.
 	end error
+}
+
+// body returns the bytes of one of its items.
+func (r *round) body(it *item) []byte {
+	end := it.from + uint32(it.n)
+	return r.chunks[it.chunk].b[it.from:end:end]
 }
 
 // ahead is the way between the goroutine that makes rounds and the one that hands them out.

@@ -2,32 +2,35 @@ package perfdata
 
 import (
 	"cmp"
+	"io"
 	"slices"
 )
 
 const (
+	// chunkSize is larger than the largest record, 64 KiB.
 	chunkSize = 1 << 20
-	// defaultBuffer is how many bytes of records wait for their turn at most: perf
+	// defaultBuffer is how many bytes of the file wait for their turn at most: perf
 	// writes two rounds of all its rings at the worst, 2 x 512 KiB a CPU by default.
 	defaultBuffer = 128 << 20
 )
 
-// item is a record that waits for its turn.
+// item is a record that waits for its turn. It has no pointers, so that hundreds of
+// thousands of them are nothing to the garbage collector.
 type item struct {
-	// rec is a sample's raw data, the body of every other record.
-	rec   []byte
-	time  uint64
-	chunk *chunk
+	time uint64
+	// chunk numbers the one that has the record; from and n say where in it a sample's
+	// raw data is, or the body of every other record.
+	chunk, from uint32
+	// held is how much of the file is kept for it.
+	held uint32
 	// attr indexes the reader's attrs.
 	attr int32
-	kind uint32
 	// pid, tid and cpu are of samples.
-	pid, tid int32
-	cpu      uint16
-	misc     uint16
+	pid, tid           int32
+	n, cpu, kind, misc uint16
 }
 
-// chunk holds the bytes of records; it is used again once none of them waits.
+// chunk is a part of the file; it is used again once none of its records waits.
 type chunk struct {
 	b    []byte
 	live int
@@ -53,19 +56,89 @@ type queue struct {
 	// after it though they are older.
 	flushed uint64
 	late    uint64
-	cur     *chunk
-	free    []*chunk
+	// chunks are all there are, free those of no use at the moment. cur is being read
+	// into, up to end; what stands before pos was parsed, and before kept is kept for
+	// some record.
+	chunks    []*chunk
+	free      []uint32
+	cur       uint32
+	pos, kept int
+	end       int
 }
 
-// at copies rec and has it take effect before what waits.
-func (q *queue) at(it item) {
-	q.keep(&it)
+// start gives the queue its first chunk.
+func (q *queue) start() {
+	q.chunks = []*chunk{{b: make([]byte, chunkSize), live: 1}}
+}
+
+// peek returns the next n bytes of in, at most 64 KiB, which become those of records;
+// false where there are not so many.
+func (q *queue) peek(in io.Reader, n int) ([]byte, bool) {
+	if q.end-q.pos < n && !q.read(in, n) {
+		return nil, false
+	}
+	return q.chunks[q.cur].b[q.pos : q.pos+n], true
+}
+
+// read reads on until there are n bytes behind pos. Those that do not fit into the chunk
+// begin another.
+func (q *queue) read(in io.Reader, n int) bool {
+	if q.pos+n > chunkSize {
+		rest := q.chunks[q.cur].b[q.pos:q.end]
+		old := q.cur
+		if k := len(q.free); k > 0 {
+			q.cur, q.free = q.free[k-1], q.free[:k-1]
+		} else {
+			q.cur, q.chunks = uint32(len(q.chunks)), append(q.chunks, &chunk{b: make([]byte, chunkSize)})
+		}
+		q.chunks[q.cur].live++
+		q.end = copy(q.chunks[q.cur].b, rest)
+		q.pos, q.kept = 0, 0
+		q.drop(old)
+	}
+	got, err := io.ReadAtLeast(in, q.chunks[q.cur].b[q.end:], n-(q.end-q.pos))
+	q.end += got
+	return err == nil
+}
+
+// skip leaves out n bytes of in; false where there are not so many.
+func (q *queue) skip(in io.Reader, n int64) bool {
+	if have := int64(q.end - q.pos); n > have {
+		q.pos = q.end
+		_, err := io.CopyN(io.Discard, in, n-have)
+		return err == nil
+	}
+	q.pos += int(n)
+	return true
+}
+
+// drop takes one use of a chunk back.
+func (q *queue) drop(at uint32) {
+	c := q.chunks[at]
+	if c.live--; c.live == 0 {
+		q.free = append(q.free, at)
+	}
+}
+
+// keep keeps what it stands for, from bytes behind pos on.
+func (q *queue) keep(it *item, from, n int) {
+	end := q.pos + from + n
+	it.chunk, it.from, it.n = q.cur, uint32(q.pos+from), uint16(n)
+	it.held = uint32(max(0, end-q.kept))
+	q.kept = max(q.kept, end)
+	q.chunks[q.cur].live++
+	q.bytes += int(it.held)
+}
+
+// at has a record take effect before what waits.
+func (q *queue) at(it item, from, n int) {
+	q.keep(&it, from, n)
 	q.first = append(q.first, it)
 }
 
-// push copies rec and lets it wait. Nothing may be due.
-func (q *queue) push(it item) {
-	q.keep(&it)
+// push lets a record wait. Nothing may be due.
+func (q *queue) push(it item, from, n int) {
+	q.keep(&it, from, n)
 	if it.time < q.flushed {
 		q.late++
 	}
@@ -75,29 +148,6 @@ func (q *queue) push(it item) {
 		q.unsorted = true
 	}
 	q.waiting = append(q.waiting, it)
-}
-
-// keep copies the bytes of it.
-func (q *queue) keep(it *item) {
-	n := len(it.rec)
-	if q.cur == nil || len(q.cur.b)+n > cap(q.cur.b) {
-		q.cur = q.chunk()
-	}
-	c := q.cur
-	at := len(c.b)
-	c.b = append(c.b, it.rec...)
-	c.live++
-	it.rec, it.chunk = c.b[at:len(c.b):len(c.b)], c
-	q.bytes += n
-}
-
-func (q *queue) chunk() *chunk {
-	if n := len(q.free); n > 0 {
-		c := q.free[n-1]
-		q.free = q.free[:n-1]
-		return c
-	}
-	return &chunk{b: make([]byte, 0, chunkSize)}
 }
 
 // round ends a round: what is not newer than the round before is due.
@@ -159,14 +209,15 @@ func (q *queue) take(r *round) {
 	q.due -= n
 	bytes := 0
 	for i := range r.items[from:] {
-		bytes += len(r.items[from+i].rec)
+		bytes += int(r.items[from+i].held)
 	}
 	r.bytes += bytes
 	q.bytes -= bytes
+	// Chunks that are added later do not change these.
+	r.chunks = q.chunks
 	if q.due > 0 {
 		return
 	}
-	// What stays behind the end points into chunks that are kept as well.
 	m := copy(q.waiting, q.waiting[q.head:])
 	q.waiting, q.head = q.waiting[:m], 0
 }
@@ -174,13 +225,7 @@ func (q *queue) take(r *round) {
 // done takes back the memory of what take had moved to r.
 func (q *queue) done(r *round) {
 	for i := range r.items {
-		c := r.items[i].chunk
-		if c.live--; c.live == 0 {
-			c.b = c.b[:0]
-			if c != q.cur {
-				q.free = append(q.free, c)
-			}
-		}
+		q.drop(r.items[i].chunk)
 	}
 	q.out -= r.bytes
 	r.items, r.bytes = r.items[:0], 0

@@ -1,7 +1,6 @@
 package perfdata
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -63,7 +62,7 @@ type Reader struct {
 	end   uint64
 
 	// What makes rounds of the file, ahead of Read or within it.
-	in    *bufio.Reader
+	in    io.Reader
 	pos   uint64 // of the next record in the file
 	queue queue
 	// failed ends the reading of the file: io.EOF at its end.
@@ -131,7 +130,8 @@ func New(f io.ReaderAt, size int64) (*Reader, error) {
 	if h.has(featCompressed) && r.compressed() {
 		return nil, errCompressed
 	}
-	r.in = bufio.NewReaderSize(io.NewSectionReader(f, int64(h.data.offset), int64(h.data.size)), 1<<20)
+	r.in = io.NewSectionReader(f, int64(h.data.offset), int64(h.data.size))
+	r.queue.start()
 	r.queue.limit = defaultBuffer
 	r.tasks = tasks.New(tasks.Options{Done: func(t perfpipe.Task) { r.visit.Task(t) }})
 	return r, nil
@@ -273,7 +273,7 @@ func (r *Reader) Read(_ time.Duration, v perfpipe.Visitor) error {
 	defer func() { r.visit = nil }()
 	rd := r.next()
 	for i := range rd.items {
-		r.emit(&rd.items[i])
+		r.emit(&rd.items[i], rd.body(&rd.items[i]))
 	}
 	if r.ended = rd.end; r.ended == nil {
 		return nil
@@ -304,81 +304,79 @@ func (r *Reader) one() (round bool) {
 		r.failed = io.EOF
 		return false
 	}
-	head, err := r.in.Peek(recordHeader)
-	if err != nil {
+	head, ok := r.queue.peek(r.in, recordHeader)
+	if !ok {
 		r.failed = r.broken("its header is cut off")
 		return false
 	}
-	it := item{kind: binary.LittleEndian.Uint32(head), misc: binary.LittleEndian.Uint16(head[4:])}
-	size := int(binary.LittleEndian.Uint16(head[6:]))
+	kind, misc, size := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint16(head[4:]), int(binary.LittleEndian.Uint16(head[6:]))
 	if size < recordHeader {
 		r.failed = r.broken(fmt.Sprintf("its size is %d, less than its header", size))
 		return false
 	}
-	rec, err := r.in.Peek(size)
-	if err != nil {
+	rec, ok := r.queue.peek(r.in, size)
+	if !ok {
 		r.failed = r.broken(fmt.Sprintf("its size is %d, %d bytes are left", size, r.end-r.pos))
 		return false
 	}
-	it.rec = rec[recordHeader:]
-	switch it.kind {
-	case recordFinishedRound:
-		round = true
+	body := rec[recordHeader:]
+	more := uint64(0)
+	switch kind {
 	case recordCompressed, recordCompressed2:
 		r.failed = errCompressed
 		return false
 	case recordAuxtrace:
 		// The trace data follows the record, its length is the first field.
-		if len(it.rec) >= 8 {
-			n := binary.LittleEndian.Uint64(it.rec)
-			if n > r.end-r.pos-uint64(size) {
-				r.failed = r.broken(fmt.Sprintf("%d bytes of hardware trace follow it", n))
+		if len(body) >= 8 {
+			more = binary.LittleEndian.Uint64(body)
+			if more > r.end-r.pos-uint64(size) {
+				r.failed = r.broken(fmt.Sprintf("%d bytes of hardware trace follow it", more))
 				return false
 			}
-			defer func() {
-				r.pos += n
-				if _, err := io.CopyN(io.Discard, r.in, int64(n)); err != nil {
-					r.failed = r.broken("its hardware trace is cut off")
-				}
-			}()
 		}
-	case recordSample, recordLost, recordComm, recordExit, recordFork, recordLostSamples:
-		r.take(it)
+	case recordSample:
+		r.takeSample(body)
+	case recordLost, recordComm, recordExit, recordFork, recordLostSamples:
+		r.take(item{kind: uint16(kind), misc: misc}, body)
 	}
-	if _, err := r.in.Discard(size); err != nil {
-		r.failed = err
-	}
+	r.queue.pos += size
 	r.pos += uint64(size)
-	return round
+	if more > 0 {
+		r.pos += more
+		if !r.queue.skip(r.in, int64(more)) {
+			r.failed = r.broken("its hardware trace is cut off")
+		}
+	}
+	return kind == recordFinishedRound
 }
 
 func (r *Reader) broken(why string) error {
 	return fmt.Errorf("read recording: record at byte %d: %s: the file is damaged", r.pos, why)
 }
 
-// take finds the event and the time of a record and lets it wait.
-func (r *Reader) take(it item) {
-	if it.kind == recordSample {
-		attr, ok := r.sampleAttr(it.rec)
-		if !ok {
-			r.bad(noEvent)
-			return
-		}
-		if r.events[attr] < 0 {
-			return
-		}
-		s, ok := r.attrs[attr].parseSample(it.rec)
-		if !ok || s.time > math.MaxInt64 || s.cpu > math.MaxUint16 {
-			r.bad(attr)
-			return
-		}
-		it.rec, it.time, it.attr = s.raw, s.time, attr
-		it.pid, it.tid, it.cpu = s.pid, s.tid, uint16(s.cpu)
-		r.queue.push(it)
+// takeSample finds the event and the time of a sample and lets it wait.
+func (r *Reader) takeSample(body []byte) {
+	attr, ok := r.sampleAttr(body)
+	if !ok {
+		r.bad(noEvent)
 		return
 	}
+	if r.events[attr] < 0 {
+		return
+	}
+	s, ok := r.attrs[attr].parseSample(body)
+	if !ok || s.time > math.MaxInt64 || s.cpu > math.MaxUint16 {
+		r.bad(attr)
+		return
+	}
+	it := item{kind: recordSample, time: s.time, attr: attr, pid: s.pid, tid: s.tid, cpu: uint16(s.cpu)}
+	r.queue.push(it, recordHeader+s.rawAt, len(s.raw))
+}
+
+// take finds the time of another record and lets it wait.
+func (r *Reader) take(it item, body []byte) {
 	// perf gives the same sample_type bits for the trailer to every event.
-	tr, ok := r.attrs[0].parseTrailer(it.rec)
+	tr, ok := r.attrs[0].parseTrailer(body)
 	if !ok || tr.time > math.MaxInt64 && tr.time != math.MaxUint64 {
 		r.bad(noEvent)
 		return
@@ -387,14 +385,14 @@ func (r *Reader) take(it item) {
 		it.time = 0
 	}
 	if it.time == 0 {
-		r.queue.at(it)
+		r.queue.at(it, recordHeader, len(body))
 		return
 	}
-	r.queue.push(it)
+	r.queue.push(it, recordHeader, len(body))
 }
 
 // bad has a record of attr counted that cannot be read.
-func (r *Reader) bad(attr int32) { r.queue.at(item{kind: recordBad, attr: attr}) }
+func (r *Reader) bad(attr int32) { r.queue.at(item{kind: recordBad, attr: attr}, 0, 0) }
 
 // sampleAttr returns the attr of a sample.
 func (r *Reader) sampleAttr(body []byte) (int32, bool) {
@@ -413,12 +411,12 @@ func (r *Reader) corrupt(event string) {
 }
 
 // emit hands out one record, or lets it change what is known of tasks.
-func (r *Reader) emit(it *item) {
-	b := it.rec
+// b is its body, or a sample's raw data.
+func (r *Reader) emit(it *item, b []byte) {
 	now := int64(it.time)
 	switch it.kind {
 	case recordSample:
-		r.emitSample(it)
+		r.emitSample(it, b)
 	case recordComm:
 		// struct { u32 pid, tid; char comm[]; }
 		if len(b) < 8 {
@@ -445,7 +443,7 @@ func (r *Reader) emit(it *item) {
 			r.tasks.Exit(now, pid, tid)
 		}
 	case recordLost, recordLostSamples:
-		r.emitLost(it)
+		r.emitLost(it, b)
 	case recordBad:
 		name := ""
 		if it.attr != noEvent {
@@ -455,44 +453,44 @@ func (r *Reader) emit(it *item) {
 	}
 }
 
-func (r *Reader) emitSample(it *item) {
+func (r *Reader) emitSample(it *item, raw []byte) {
 	event := r.events[it.attr]
 	schema := r.schemas[event]
-	if len(it.rec) < schema.Size {
+	if len(raw) < schema.Size {
 		r.visit.Lost(perfpipe.Loss{Event: schema.Event(), CPU: int32(it.cpu), From: int64(it.time), To: int64(it.time), Count: 1, Reason: perfpipe.LostCorrupt})
 		return
 	}
 	// A task that is past its exit has no number any more for perf: -1.
 	tid := it.tid
 	if at := r.pidAt[event]; tid < 0 && at >= 0 {
-		tid = int32(binary.LittleEndian.Uint32(it.rec[at:]))
+		tid = int32(binary.LittleEndian.Uint32(raw[at:]))
 	}
 	pid, comm := r.tasks.Lookup(tid, it.cpu)
 	if it.pid >= 0 {
 		pid = it.pid
 	}
-	r.rec = perfpipe.Record{Time: int64(it.time), Raw: it.rec, Comm: comm, Event: int(event), PID: pid, TID: tid, CPU: it.cpu}
+	r.rec = perfpipe.Record{Time: int64(it.time), Raw: raw, Comm: comm, Event: int(event), PID: pid, TID: tid, CPU: it.cpu}
 	r.visit.Record(&r.rec)
 }
 
 // emitLost reports the losses that a record tells of. perf record adds up
 // PERF_FORMAT_LOST of each event at the end of the file, in LOST_SAMPLES without a
 // time: those count what PERF_RECORD_LOST has told already.
-func (r *Reader) emitLost(it *item) {
+func (r *Reader) emitLost(it *item, b []byte) {
 	at := 0
 	if it.kind == recordLost {
 		// struct { u64 id; u64 lost; }
 		at = 8
 	}
-	if len(it.rec) < at+8 {
+	if len(b) < at+8 {
 		r.corrupt("")
 		return
 	}
-	n := binary.LittleEndian.Uint64(it.rec[at:])
+	n := binary.LittleEndian.Uint64(b[at:])
 	if n == 0 || it.misc&miscLostBPF != 0 {
 		return
 	}
-	tr, _ := r.attrs[0].parseTrailer(it.rec)
+	tr, _ := r.attrs[0].parseTrailer(b)
 	l := perfpipe.Loss{Event: r.only(), CPU: tr.cpu, From: int64(it.time), To: int64(it.time), Count: n, Reason: perfpipe.LostRing}
 	if it.kind == recordLostSamples {
 		if it.time == 0 {
