@@ -65,6 +65,10 @@ type Reader struct {
 	in    io.Reader
 	pos   uint64 // of the next record in the file
 	queue queue
+	// lastAttr is that of lastID, the id of the sample before, where it is known.
+	known    bool
+	lastID   uint64
+	lastAttr int32
 	// failed ends the reading of the file: io.EOF at its end.
 	failed  error
 	stopped atomic.Bool
@@ -402,7 +406,12 @@ func (r *Reader) sampleAttr(body []byte) (int32, bool) {
 	if len(body) < 8*(r.idWord+1) {
 		return 0, false
 	}
-	n, ok := r.byID[binary.LittleEndian.Uint64(body[8*r.idWord:])]
+	id := binary.LittleEndian.Uint64(body[8*r.idWord:])
+	if r.known && id == r.lastID {
+		return r.lastAttr, true
+	}
+	n, ok := r.byID[id]
+	r.known, r.lastID, r.lastAttr = ok, id, n
 	return n, ok
 }
 
