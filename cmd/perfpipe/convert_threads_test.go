@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -60,5 +63,25 @@ func TestConvertThreads(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An end in the middle leaves whole files and says so.
+func TestConvertInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, errOut bytes.Buffer
+	dir := filepath.Join(t.TempDir(), "out")
+	status := run(ctx, []string{"convert", "--sample", "-o", dir}, strings.NewReader(""), &out, &errOut)
+	if status != 130 || !strings.Contains(errOut.String(), "interrupted") {
+		t.Errorf("got status %d, %q, want 130 and why", status, errOut.String())
+	}
+	for name := range filesOf(t, dir) {
+		if !strings.HasSuffix(name, ".parquet") {
+			t.Errorf("%s is left", name)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
+		t.Error(err)
 	}
 }
