@@ -146,14 +146,87 @@ func (e *encoder) wholeFields(r *perfpipe.Record) bool {
 // its memory.
 func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 	m := &e.moves
-	row := b.Rows
 	if m.batch != b {
 		m.bind(b, e.tail.stack)
-	} else if m.next != row {
-		m.follow(row)
+	} else if m.next != b.Rows {
+		m.follow(b.Rows)
 	}
-	m.next = row + 1
-	if row == 0 {
+	// Calls come first and last: around each of them everything is stored and loaded.
+	t := &e.comms[uint32(r.TID)%commSlots]
+	if t.comm != r.Comm {
+		t.set(r.Comm)
+	}
+	raw := r.Raw
+	i := m.next & maxRow
+	m.next = i + 1
+	if d := m.comm.to.Data; t.known && cap(d)-m.comm.at >= 16 {
+		at := m.comm.at
+		*(*[16]byte)(d[at : at+16 : cap(d)]) = t.text
+		m.comm.at = at + t.n
+		m.comm.offs[i+1] = int32(at + t.n)
+	} else {
+		m.comm.at = e.escape(m.comm.to, i, []byte(r.Comm))
+	}
+	le := binary.LittleEndian
+	m8, m4 := m.m8, m.m4
+	le.PutUint64(m.time[i*8:i*8+8:i*8+8], uint64((r.Time+offset)/1000))
+	le.PutUint64(m.ts[i*8:i*8+8:i*8+8], uint64(r.Time))
+	for k := range m8 {
+		v := &m8[k]
+		le.PutUint64(v.dst[i*8:i*8+8:i*8+8], le.Uint64(raw[v.src:v.src+8:v.src+8]))
+	}
+	le.PutUint32(m.pid[i*4:i*4+4:i*4+4], uint32(r.PID))
+	le.PutUint32(m.tid[i*4:i*4+4:i*4+4], uint32(r.TID))
+	for k := range m4 {
+		v := &m4[k]
+		le.PutUint32(v.dst[i*4:i*4+4:i*4+4], le.Uint32(raw[v.src:v.src+4:v.src+4]))
+	}
+	if m.cpu4 == nil {
+		le.PutUint16(m.cpu[i*2:i*2+2:i*2+2], r.CPU)
+	} else {
+		le.PutUint32(m.cpu4[i*4:i*4+4:i*4+4], uint32(r.CPU))
+	}
+	names := m.names
+	for k := range names {
+		t := &names[k]
+		d, at := t.to.Data, t.at
+		text := raw[t.src : t.src+16 : t.src+16]
+		lo, hi := le.Uint64(text), le.Uint64(text[8:])
+		special := (lo|hi)&highBits | zeroBytes(lo^lowBits*'\\') | zeroBytes(hi^lowBits*'\\')
+		if special != 0 || cap(d)-at < 16 {
+			t.at = e.text(t.to, i, at, text)
+			continue
+		}
+		to := d[at : at+16 : cap(d)]
+		le.PutUint64(to, lo)
+		le.PutUint64(to[8:], hi)
+		n := bits.TrailingZeros64(zeroBytes(lo)) / 8
+		if n == 8 {
+			n += bits.TrailingZeros64(zeroBytes(hi)) / 8
+		}
+		t.at = at + n
+		t.offs[i+1] = int32(at + n)
+	}
+	arrays := m.arrays
+	for k := range arrays {
+		a := &arrays[k]
+		d, at := a.child.Data, a.at*a.width
+		a.at += a.elems
+		a.offs[i+1] = int32(a.at)
+		if a.n != argBytes || cap(d)-at < argBytes {
+			a.child.Data = append(d[:at], raw[a.src:a.src+a.n]...)
+			continue
+		}
+		// Word by word: a copy of so many bytes is a call.
+		to, from := d[at:at+argBytes:cap(d)], raw[a.src:a.src+argBytes:a.src+argBytes]
+		le.PutUint64(to, le.Uint64(from))
+		le.PutUint64(to[8:], le.Uint64(from[8:]))
+		le.PutUint64(to[16:], le.Uint64(from[16:]))
+		le.PutUint64(to[24:], le.Uint64(from[24:]))
+		le.PutUint64(to[32:], le.Uint64(from[32:]))
+		le.PutUint64(to[40:], le.Uint64(from[40:]))
+	}
+	if i == 0 {
 		b.MinTime, b.MaxTime = r.Time, r.Time
 	} else if r.Time >= b.MaxTime {
 		b.MaxTime = r.Time
@@ -161,42 +234,14 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 		e.late = true
 		b.MinTime = min(b.MinTime, r.Time)
 	}
-	le := binary.LittleEndian
-	i := row & maxRow
-	le.PutUint64(m.time[i*8:i*8+8:i*8+8], uint64((r.Time+offset)/1000))
-	le.PutUint64(m.ts[i*8:i*8+8:i*8+8], uint64(r.Time))
-	le.PutUint32(m.pid[i*4:i*4+4:i*4+4], uint32(r.PID))
-	le.PutUint32(m.tid[i*4:i*4+4:i*4+4], uint32(r.TID))
-	if m.cpu4 == nil {
-		le.PutUint16(m.cpu[i*2:i*2+2:i*2+2], r.CPU)
-	} else {
-		le.PutUint32(m.cpu4[i*4:i*4+4:i*4+4], uint32(r.CPU))
-	}
-	raw := r.Raw
-	m8, m4 := m.m8, m.m4
-	for k := range m8 {
-		v := &m8[k]
-		le.PutUint64(v.dst[i*8:i*8+8:i*8+8], le.Uint64(raw[v.src:v.src+8:v.src+8]))
-	}
-	for k := range m4 {
-		v := &m4[k]
-		le.PutUint32(v.dst[i*4:i*4+4:i*4+4], le.Uint32(raw[v.src:v.src+4:v.src+4]))
-	}
-	e.copyComm(row, r)
-	if len(m.arrays) > 0 {
-		m.copyArrays(row, raw)
-	}
-	if len(m.names) > 0 {
-		e.copyNames(row, raw)
-	}
 	if m.rare {
-		m.copyRare(row, raw)
-		e.copyTexts(row, raw)
+		m.copyRare(i, raw)
+		e.copyTexts(i, raw)
 	}
 	if !e.plain {
 		e.appendRest(b, r)
 	}
-	b.Rows = row + 1
+	b.Rows = i + 1
 	if b.Rows%lengthsEvery == 0 {
 		extend(b, e.tail.stack)
 	}

@@ -171,33 +171,6 @@ func (m *moves) follow(row int) {
 // argBytes is the size of the arguments of a system call, the array that is seen most.
 const argBytes = 48
 
-// copyArrays appends the arrays.
-func (m *moves) copyArrays(row int, raw []byte) {
-	i := row & maxRow
-	list := m.arrays
-	for k := range list {
-		a := &list[k]
-		at := a.at * a.width
-		a.at += a.elems
-		a.offs[i+1] = int32(a.at)
-		d := a.child.Data[:cap(a.child.Data)]
-		if a.n != argBytes || len(d)-at < argBytes {
-			a.child.Data = append(d[:at], raw[a.src:a.src+a.n]...)
-			continue
-		}
-		// Six words: a copy of so many bytes is a call.
-		to, from := d[at:at+argBytes:at+argBytes], raw[a.src:a.src+argBytes:a.src+argBytes]
-		le := binary.LittleEndian
-		a0, a1, a2, a3, a4, a5 := le.Uint64(from), le.Uint64(from[8:]), le.Uint64(from[16:]), le.Uint64(from[24:]), le.Uint64(from[32:]), le.Uint64(from[40:])
-		le.PutUint64(to, a0)
-		le.PutUint64(to[8:], a1)
-		le.PutUint64(to[16:], a2)
-		le.PutUint64(to[24:], a3)
-		le.PutUint64(to[32:], a4)
-		le.PutUint64(to[40:], a5)
-	}
-}
-
 // copyRare copies what few records have.
 func (m *moves) copyRare(row int, raw []byte) {
 	i := row & maxRow

@@ -26,34 +26,13 @@ type commText struct {
 	known bool
 }
 
-// copyComm appends the task's name.
-func (e *encoder) copyComm(row int, r *perfpipe.Record) {
-	i := row & maxRow
-	m := &e.moves.comm
-	t := &e.comms[uint32(r.TID)%commSlots]
-	s := r.Comm
-	d := m.to.Data[:cap(m.to.Data)]
-	at := m.at
-	if t.comm != s || !t.known || len(d)-at < 16 {
-		e.comm(t, row, s)
-		m.at = int(m.offs[i+1])
-		return
-	}
-	*(*[16]byte)(d[at : at+16 : at+16]) = t.text
-	m.at = at + t.n
-	m.offs[i+1] = int32(m.at)
-}
-
-// comm appends a task's name that t does not hold, or for which the column has to grow.
-func (e *encoder) comm(t *commText, row int, s string) {
+// set makes s the name that t holds.
+func (t *commText) set(s string) {
 	t.comm, t.n = s, len(s)
 	t.known = copy(t.text[:], s) == len(s)
 	for _, c := range []byte(s) {
 		t.known = t.known && c < 0x80 && c != '\\'
 	}
-	c := e.moves.comm.to
-	c.Data = e.bytes(begin(c, row), []byte(s))
-	end(c, row, len(c.Data))
 }
 
 // Eight bytes at a time: a byte's high bit, and its low bit.
@@ -65,34 +44,6 @@ const (
 // zeroBytes sets the high bit of bytes of w that are 0. Of those set, the lowest is
 // right; higher ones may be set by its borrow.
 func zeroBytes(w uint64) uint64 { return (w - lowBits) &^ w & highBits }
-
-// copyNames appends the texts of 16 bytes, each up to its first NUL.
-func (e *encoder) copyNames(row int, raw []byte) {
-	i := row & maxRow
-	names := e.moves.names
-	for k := range names {
-		t := &names[k]
-		c := t.to
-		d := c.Data[:cap(c.Data)]
-		at := t.at
-		text := raw[t.src : t.src+16 : t.src+16]
-		lo, hi := binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[8:])
-		special := (lo|hi)&highBits | zeroBytes(lo^lowBits*'\\') | zeroBytes(hi^lowBits*'\\')
-		if special != 0 || len(d)-at < 16 {
-			t.at = e.text(c, row, at, text)
-			continue
-		}
-		n := bits.TrailingZeros64(zeroBytes(lo)) / 8
-		if n == 8 {
-			n += bits.TrailingZeros64(zeroBytes(hi)) / 8
-		}
-		to := d[at : at+16 : at+16]
-		binary.LittleEndian.PutUint64(to, lo)
-		binary.LittleEndian.PutUint64(to[8:], hi)
-		t.at = at + n
-		t.offs[i+1] = int32(t.at)
-	}
-}
 
 // copyTexts appends the other texts.
 func (e *encoder) copyTexts(row int, raw []byte) {
