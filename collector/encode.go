@@ -165,7 +165,7 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 		m.comm.at = at + t.n
 		m.comm.offs[i+1] = int32(at + t.n)
 	} else {
-		m.comm.at = e.escape(m.comm.to, i, []byte(r.Comm))
+		m.comm.at = e.comm(m.comm.to, i, r.Comm)
 	}
 	le := binary.LittleEndian
 	m8, m4 := m.m8, m.m4
@@ -211,12 +211,12 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 	for k := range arrays {
 		a := &arrays[k]
 		d, at := a.child.Data, a.at*a.width
-		a.at += a.elems
-		a.offs[i+1] = int32(a.at)
 		if a.n != argBytes || cap(d)-at < argBytes {
-			a.child.Data = append(d[:at], raw[a.src:a.src+a.n]...)
+			a.copy(i, raw)
 			continue
 		}
+		a.at += a.elems
+		a.offs[i+1] = int32(a.at)
 		// Word by word: a copy of so many bytes is a call.
 		to, from := d[at:at+argBytes:cap(d)], raw[a.src:a.src+argBytes:a.src+argBytes]
 		le.PutUint64(to, le.Uint64(from))
@@ -353,24 +353,16 @@ func (e *encoder) appendTail(b *perfpipe.Batch, r *perfpipe.Record) {
 	}
 }
 
-// list appends an array, or the numbers of the bits set in a mask.
+// list appends an array.
 func (p *op) list(c *perfpipe.Column, row int, t []byte) {
 	ch := c.Child
 	n := int(c.Offsets[:cap(c.Offsets)][row])
 	d := ch.Data[:n*ch.Type.Width()]
-	switch {
-	case p.kind == opMask:
-		for i, m := range t {
-			for ; m != 0; m &= m - 1 {
-				d = appendInt(d, uint64(i*8+bits.TrailingZeros8(m)), ch.Type.Width())
-				n++
-			}
-		}
-	case p.width == p.elem:
+	if p.width == p.elem {
 		k := len(t) / p.elem
 		d = append(d, t[:k*p.elem]...)
 		n += k
-	default:
+	} else {
 		for ; len(t) >= p.elem; t = t[p.elem:] {
 			v, _ := perfpipe.LoadInt(t[:p.elem], p.signed)
 			d = appendInt(d, v, p.width)

@@ -2,6 +2,8 @@ package collector
 
 import (
 	"encoding/binary"
+	"math/bits"
+	"slices"
 
 	"github.com/perfpipe/perfpipe"
 )
@@ -41,6 +43,7 @@ type moves struct {
 	texts []textMove
 	// located are texts behind a __data_loc.
 	located []textMove
+	masks   []maskMove
 	// cols are the columns of all moves; valid are the bitmaps of those that may be
 	// null, in the rows of other events.
 	cols  []int
@@ -63,6 +66,14 @@ type arrayMove struct {
 	width int
 }
 
+// maskMove appends the bits of a bitmap, in place or not; at is how many there are.
+type maskMove struct {
+	field          *perfpipe.Field
+	child          *perfpipe.Column
+	offs           []int32
+	col, width, at int
+}
+
 // textMove appends a text in place of at most n bytes, or one whose location is at src;
 // at is where in the column.
 type textMove struct {
@@ -77,16 +88,14 @@ func (m *moves) take(p *op, size int) bool {
 	if p.field == nil || p.field.Probed != nil || p.off < 0 || p.size < 0 || p.off > size-p.size {
 		return false
 	}
-	if p.kind == opString && p.field.Loc == perfpipe.LocData && p.size == 4 {
-		m.located = append(m.located, textMove{src: p.off, col: p.col})
-		m.cols, m.rare = append(m.cols, p.col), true
-		return true
-	}
-	if p.field.Loc != perfpipe.LocStatic {
-		return false
-	}
 	rare := true
 	switch {
+	case p.kind == opMask:
+		m.masks = append(m.masks, maskMove{field: p.field, col: p.col})
+	case p.kind == opString && p.field.Loc == perfpipe.LocData && p.size == 4:
+		m.located = append(m.located, textMove{src: p.off, col: p.col})
+	case p.field.Loc != perfpipe.LocStatic:
+		return false
 	case p.kind == opCopy && p.width == 8:
 		m.m8, rare = append(m.m8, move{src: p.off, col: p.col}), false
 	case p.kind == opCopy && p.width == 4:
@@ -143,6 +152,11 @@ func (m *moves) bind(b *perfpipe.Batch, skip int) {
 			a.child.Data = append(make([]byte, 0, len(a.child.Data)+want), a.child.Data...)
 		}
 	}
+	for i := range m.masks {
+		v := &m.masks[i]
+		v.child, v.offs = b.Columns[v.col].Child, offsets(v.col)
+		v.width = v.child.Type.Width()
+	}
 	m.follow(b.Rows)
 	m.valid = m.valid[:0]
 	for _, i := range m.cols {
@@ -166,10 +180,70 @@ func (m *moves) follow(row int) {
 	for k := range m.arrays {
 		m.arrays[k].at = int(m.arrays[k].offs[row])
 	}
+	for k := range m.masks {
+		m.masks[k].at = int(m.masks[k].offs[row])
+	}
 }
 
 // argBytes is the size of the arguments of a system call, the array that is seen most.
 const argBytes = 48
+
+// copy appends the array.
+func (a *arrayMove) copy(row int, raw []byte) {
+	at := a.at * a.width
+	if cap(a.child.Data)-at < a.n {
+		a.child.Data = slices.Grow(a.child.Data[:at], a.n)
+	}
+	a.at += a.elems
+	a.offs[row+1] = int32(a.at)
+	copyWords(a.child.Data[at:at+a.n:cap(a.child.Data)], raw[a.src:])
+}
+
+// copyWords fills to from the beginning of from, word by word: for the few bytes that
+// arrays in records have, a copy costs a call and more.
+func copyWords(to, from []byte) {
+	le := binary.LittleEndian
+	n := len(to)
+	from = from[:n]
+	switch {
+	case n >= 8:
+		for j := 8; j < n; j += 8 {
+			le.PutUint64(to[j-8:], le.Uint64(from[j-8:]))
+		}
+		le.PutUint64(to[n-8:], le.Uint64(from[n-8:]))
+	case n >= 4:
+		le.PutUint32(to, le.Uint32(from))
+		le.PutUint32(to[n-4:], le.Uint32(from[n-4:]))
+	default:
+		for j, c := range from {
+			to[j] = c
+		}
+	}
+}
+
+// copyMasks appends the numbers of the bits set in the bitmaps.
+func (m *moves) copyMasks(row int, raw []byte) {
+	for k := range m.masks {
+		v := &m.masks[k]
+		t, _ := v.field.Bytes(raw)
+		ch := v.child
+		d := ch.Data[:v.at*v.width]
+		for j := 0; j < len(t); j += 8 {
+			var w uint64
+			if len(t)-j >= 8 {
+				w = binary.LittleEndian.Uint64(t[j:])
+			} else {
+				w = loadShort(t[j:])
+			}
+			for ; w != 0; w &= w - 1 {
+				d = appendInt(d, uint64(j*8+bits.TrailingZeros64(w)), v.width)
+				v.at++
+			}
+		}
+		ch.Data = d
+		v.offs[row+1] = int32(v.at)
+	}
+}
 
 // copyRare copies what few records have.
 func (m *moves) copyRare(row int, raw []byte) {
@@ -189,6 +263,9 @@ func (m *moves) copyRare(row int, raw []byte) {
 			one = 1
 		}
 		v.dst[i] = one
+	}
+	if len(m.masks) > 0 {
+		m.copyMasks(row, raw)
 	}
 	for _, v := range m.valid {
 		setBit(v, row)

@@ -35,6 +35,13 @@ func (t *commText) set(s string) {
 	}
 }
 
+// comm appends a name that is not known, or for which c has to grow, and returns where it ends.
+func (e *encoder) comm(c *perfpipe.Column, row int, s string) int {
+	c.Data = e.bytes(begin(c, row), []byte(s))
+	end(c, row, len(c.Data))
+	return len(c.Data)
+}
+
 // Eight bytes at a time: a byte's high bit, and its low bit.
 const (
 	highBits = 0x8080808080808080
