@@ -2,7 +2,6 @@ package collector
 
 import (
 	"encoding/binary"
-	"math/bits"
 
 	"github.com/perfpipe/perfpipe"
 )
@@ -186,36 +185,12 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 	} else {
 		le.PutUint32(m.cpu4[i*4:i*4+4:i*4+4], uint32(r.CPU))
 	}
-	names := m.names
-	for k := range names {
-		t := &names[k]
-		d, at := t.to.Data, t.at
-		text := raw[t.src : t.src+16 : t.src+16]
-		lo, hi := le.Uint64(text), le.Uint64(text[8:])
-		special := (lo|hi)&highBits | zeroBytes(lo^lowBits*'\\') | zeroBytes(hi^lowBits*'\\')
-		if special != 0 || cap(d)-at < 16 {
-			t.at = e.text(t.to, i, at, text)
-			continue
+	if a := m.args; a != nil {
+		d, at := a.child.Data, a.at*8
+		if cap(d)-at < argBytes {
+			d = a.grow(at)
 		}
-		to := d[at : at+16 : cap(d)]
-		le.PutUint64(to, lo)
-		le.PutUint64(to[8:], hi)
-		n := bits.TrailingZeros64(zeroBytes(lo)) / 8
-		if n == 8 {
-			n += bits.TrailingZeros64(zeroBytes(hi)) / 8
-		}
-		t.at = at + n
-		t.offs[i+1] = int32(at + n)
-	}
-	arrays := m.arrays
-	for k := range arrays {
-		a := &arrays[k]
-		d, at := a.child.Data, a.at*a.width
-		if a.n != argBytes || cap(d)-at < argBytes {
-			a.copy(i, raw)
-			continue
-		}
-		a.at += a.elems
+		a.at += argBytes / 8
 		a.offs[i+1] = int32(a.at)
 		// Word by word: a copy of so many bytes is a call.
 		to, from := d[at:at+argBytes:cap(d)], raw[a.src:a.src+argBytes:a.src+argBytes]
@@ -234,9 +209,14 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 		e.late = true
 		b.MinTime = min(b.MinTime, r.Time)
 	}
+	if len(m.names) > 0 {
+		e.copyNames(i, raw)
+	}
 	if m.rare {
 		m.copyRare(i, raw)
-		e.copyTexts(i, raw)
+	}
+	if m.varying {
+		e.copyVarying(i, raw)
 	}
 	if !e.plain {
 		e.appendRest(b, r)

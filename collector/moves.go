@@ -21,8 +21,8 @@ const (
 // known places. Their destinations are the memory of one batch.
 //
 // Offsets say how long texts and lists are: the lengths of their memory are set only now
-// and then, by extend. Where the next one begins is kept beside: a load of an offset would
-// wait for the stores to other columns, whose addresses have the same low bits.
+// and then, by extend. Where the next one begins is kept beside, and read from
+// the offsets where another encoder appended the row before.
 type moves struct {
 	batch *perfpipe.Batch
 	// next is the row behind the last that came here.
@@ -31,19 +31,19 @@ type moves struct {
 	// of cpu where it is 4 bytes wide.
 	time, ts, cpu, cpu4, pid, tid []byte
 	comm                          textMove
-	m8                            []move
-	m4                            []move
-	arrays                        []arrayMove
-	names                         []textMove // of 16 bytes: names of tasks
-	// rare is true where one of the lists that follow is not empty.
-	rare  bool
-	m2    []move
-	m1    []move
-	bools []move
-	texts []textMove
-	// located are texts behind a __data_loc.
-	located []textMove
-	masks   []maskMove
+	m8, m4                        []move
+	// args are the arguments of a system call, the array that is seen most; nil without.
+	args  *arrayMove
+	names []textMove // of 16 bytes: names of tasks
+	// rare is true where one of these lists is not empty, or valid is not.
+	rare          bool
+	m2, m1, bools []move
+	// varying is true where one of these lists is not empty; located are texts behind a
+	// __data_loc.
+	varying        bool
+	arrays         []arrayMove
+	masks          []maskMove
+	texts, located []textMove
 	// cols are the columns of all moves; valid are the bitmaps of those that may be
 	// null, in the rows of other events.
 	cols  []int
@@ -88,7 +88,6 @@ func (m *moves) take(p *op, size int) bool {
 	if p.field == nil || p.field.Probed != nil || p.off < 0 || p.size < 0 || p.off > size-p.size {
 		return false
 	}
-	rare := true
 	switch {
 	case p.kind == opMask:
 		m.masks = append(m.masks, maskMove{field: p.field, col: p.col})
@@ -97,9 +96,9 @@ func (m *moves) take(p *op, size int) bool {
 	case p.field.Loc != perfpipe.LocStatic:
 		return false
 	case p.kind == opCopy && p.width == 8:
-		m.m8, rare = append(m.m8, move{src: p.off, col: p.col}), false
+		m.m8 = append(m.m8, move{src: p.off, col: p.col})
 	case p.kind == opCopy && p.width == 4:
-		m.m4, rare = append(m.m4, move{src: p.off, col: p.col}), false
+		m.m4 = append(m.m4, move{src: p.off, col: p.col})
 	case p.kind == opCopy && p.width == 2:
 		m.m2 = append(m.m2, move{src: p.off, col: p.col})
 	case p.kind == opCopy && p.width == 1:
@@ -107,18 +106,29 @@ func (m *moves) take(p *op, size int) bool {
 	case p.kind == opBool && p.size == 1:
 		m.bools = append(m.bools, move{src: p.off, col: p.col})
 	case p.kind == opString && p.size == 16:
-		m.names, rare = append(m.names, textMove{src: p.off, n: p.size, col: p.col}), false
+		m.names = append(m.names, textMove{src: p.off, n: p.size, col: p.col})
 	case p.kind == opString:
 		m.texts = append(m.texts, textMove{src: p.off, n: p.size, col: p.col})
 	case p.kind == opList && p.width == p.elem:
-		elems := p.size / p.elem
-		m.arrays, rare = append(m.arrays, arrayMove{src: p.off, n: elems * p.elem, elems: elems, width: p.elem, col: p.col}), false
+		m.array(p)
 	default:
 		return false
 	}
-	m.rare = m.rare || rare
+	m.rare = len(m.m2)+len(m.m1)+len(m.bools) > 0
+	m.varying = len(m.arrays)+len(m.masks)+len(m.texts)+len(m.located) > 0
 	m.cols = append(m.cols, p.col)
 	return true
+}
+
+// array takes an array in place.
+func (m *moves) array(p *op) {
+	n := p.size / p.elem
+	a := arrayMove{src: p.off, n: n * p.elem, elems: n, width: p.elem, col: p.col}
+	if a.n == argBytes && a.width == 8 && m.args == nil {
+		m.args = &a
+		return
+	}
+	m.arrays = append(m.arrays, a)
 }
 
 // bind makes b the batch that the moves lead to; the column skip is the writer's. Columns
@@ -144,13 +154,11 @@ func (m *moves) bind(b *perfpipe.Batch, skip int) {
 			list[i].to, list[i].offs = &b.Columns[list[i].col], offsets(list[i].col)
 		}
 	}
-	rows := len(m.ts)/8 - b.Rows
 	for i := range m.arrays {
-		a := &m.arrays[i]
-		a.child, a.offs = b.Columns[a.col].Child, offsets(a.col)
-		if want := a.n * rows; cap(a.child.Data)-len(a.child.Data) < want {
-			a.child.Data = append(make([]byte, 0, len(a.child.Data)+want), a.child.Data...)
-		}
+		m.arrays[i].bind(b)
+	}
+	if m.args != nil {
+		m.args.bind(b)
 	}
 	for i := range m.masks {
 		v := &m.masks[i]
@@ -167,6 +175,16 @@ func (m *moves) bind(b *perfpipe.Batch, skip int) {
 	m.rare = m.rare || len(m.valid) > 0
 }
 
+// bind makes b the batch that a leads to, with room for the arrays of all rows.
+func (a *arrayMove) bind(b *perfpipe.Batch) {
+	o := b.Columns[a.col].Offsets
+	a.child, a.offs = b.Columns[a.col].Child, o[:cap(o)]
+	rows := cap(b.Columns[colTS].Data)/8 - b.Rows
+	if want := a.n * rows; cap(a.child.Data)-len(a.child.Data) < want {
+		a.child.Data = append(make([]byte, 0, len(a.child.Data)+want), a.child.Data...)
+	}
+}
+
 // follow has the next texts and lists begin behind those of row, which others may have
 // appended.
 func (m *moves) follow(row int) {
@@ -180,6 +198,9 @@ func (m *moves) follow(row int) {
 	for k := range m.arrays {
 		m.arrays[k].at = int(m.arrays[k].offs[row])
 	}
+	if m.args != nil {
+		m.args.at = int(m.args.offs[row])
+	}
 	for k := range m.masks {
 		m.masks[k].at = int(m.masks[k].offs[row])
 	}
@@ -191,12 +212,19 @@ const argBytes = 48
 // copy appends the array.
 func (a *arrayMove) copy(row int, raw []byte) {
 	at := a.at * a.width
-	if cap(a.child.Data)-at < a.n {
-		a.child.Data = slices.Grow(a.child.Data[:at], a.n)
+	d := a.child.Data
+	if cap(d)-at < a.n {
+		d = a.grow(at)
 	}
 	a.at += a.elems
 	a.offs[row+1] = int32(a.at)
-	copyWords(a.child.Data[at:at+a.n:cap(a.child.Data)], raw[a.src:])
+	copyWords(d[at:at+a.n:cap(d)], raw[a.src:])
+}
+
+// grow makes room for an array behind at bytes, which the lists of other events took.
+func (a *arrayMove) grow(at int) []byte {
+	a.child.Data = slices.Grow(a.child.Data[:at], a.n)
+	return a.child.Data
 }
 
 // copyWords fills to from the beginning of from, word by word: for the few bytes that
@@ -221,28 +249,25 @@ func copyWords(to, from []byte) {
 	}
 }
 
-// copyMasks appends the numbers of the bits set in the bitmaps.
-func (m *moves) copyMasks(row int, raw []byte) {
-	for k := range m.masks {
-		v := &m.masks[k]
-		t, _ := v.field.Bytes(raw)
-		ch := v.child
-		d := ch.Data[:v.at*v.width]
-		for j := 0; j < len(t); j += 8 {
-			var w uint64
-			if len(t)-j >= 8 {
-				w = binary.LittleEndian.Uint64(t[j:])
-			} else {
-				w = loadShort(t[j:])
-			}
-			for ; w != 0; w &= w - 1 {
-				d = appendInt(d, uint64(j*8+bits.TrailingZeros64(w)), v.width)
-				v.at++
-			}
+// copy appends the numbers of the bits set in the bitmap.
+func (v *maskMove) copy(row int, raw []byte) {
+	t, _ := v.field.Bytes(raw)
+	ch := v.child
+	d := ch.Data[:v.at*v.width]
+	for j := 0; j < len(t); j += 8 {
+		var w uint64
+		if len(t)-j >= 8 {
+			w = binary.LittleEndian.Uint64(t[j:])
+		} else {
+			w = loadShort(t[j:])
 		}
-		ch.Data = d
-		v.offs[row+1] = int32(v.at)
+		for ; w != 0; w &= w - 1 {
+			d = appendInt(d, uint64(j*8+bits.TrailingZeros64(w)), v.width)
+			v.at++
+		}
 	}
+	ch.Data = d
+	v.offs[row+1] = int32(v.at)
 }
 
 // copyRare copies what few records have.
@@ -263,9 +288,6 @@ func (m *moves) copyRare(row int, raw []byte) {
 			one = 1
 		}
 		v.dst[i] = one
-	}
-	if len(m.masks) > 0 {
-		m.copyMasks(row, raw)
 	}
 	for _, v := range m.valid {
 		setBit(v, row)

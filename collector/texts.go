@@ -52,9 +52,42 @@ const (
 // right; higher ones may be set by its borrow.
 func zeroBytes(w uint64) uint64 { return (w - lowBits) &^ w & highBits }
 
-// copyTexts appends the other texts.
-func (e *encoder) copyTexts(row int, raw []byte) {
+// copyNames appends the texts of 16 bytes, each up to its first NUL.
+func (e *encoder) copyNames(row int, raw []byte) {
+	i := row & maxRow
+	le := binary.LittleEndian
+	names := e.moves.names
+	for k := range names {
+		t := &names[k]
+		d, at := t.to.Data, t.at
+		text := raw[t.src : t.src+16 : t.src+16]
+		lo, hi := le.Uint64(text), le.Uint64(text[8:])
+		special := (lo|hi)&highBits | zeroBytes(lo^lowBits*'\\') | zeroBytes(hi^lowBits*'\\')
+		if special != 0 || cap(d)-at < 16 {
+			t.at = e.text(t.to, i, at, text)
+			continue
+		}
+		to := d[at : at+16 : cap(d)]
+		le.PutUint64(to, lo)
+		le.PutUint64(to[8:], hi)
+		n := bits.TrailingZeros64(zeroBytes(lo)) / 8
+		if n == 8 {
+			n += bits.TrailingZeros64(zeroBytes(hi)) / 8
+		}
+		t.at = at + n
+		t.offs[i+1] = int32(at + n)
+	}
+}
+
+// copyVarying appends what moves.varying says.
+func (e *encoder) copyVarying(row int, raw []byte) {
 	m := &e.moves
+	for i := range m.arrays {
+		m.arrays[i].copy(row, raw)
+	}
+	for i := range m.masks {
+		m.masks[i].copy(row, raw)
+	}
 	for i := range m.texts {
 		t := &m.texts[i]
 		t.at = e.text(t.to, row, t.at, raw[t.src:t.src+t.n])
@@ -64,7 +97,7 @@ func (e *encoder) copyTexts(row int, raw []byte) {
 		loc := binary.LittleEndian.Uint32(raw[t.src:])
 		off, n := int(loc&0xffff), int(loc>>16)
 		if n > len(raw) || off > len(raw)-n {
-			n = 0 // not in a record that is whole
+			off, n = 0, 0 // not in a record that is whole
 		}
 		t.at = e.text(t.to, row, t.at, raw[off:off+n])
 	}
