@@ -107,7 +107,7 @@ func newBPFMemory(m *bpf.Memory, text int) (*bpfMemory, error) {
 }
 
 // newBPFTrial loads the code of p for records of up to size bytes.
-func newBPFTrial(t testing.TB, p *Program, f *bpf.Filter, mem *bpfMemory, size int) (*bpfTrial, error) {
+func newBPFTrial(t testing.TB, f *bpf.Filter, mem *bpfMemory, size int) (*bpfTrial, error) {
 	io, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: trialSize, MaxEntries: 1, Flags: 1 << 10})
 	if err != nil {
 		return nil, err
@@ -249,9 +249,9 @@ func compareBPF(t testing.TB, p *Program, records []*perfpipe.Record) error {
 	for _, r := range records {
 		size = max(size, len(r.Raw))
 	}
-	b, err := newBPFTrial(t, p, f, mem, size)
+	b, err := newBPFTrial(t, f, mem, size)
 	if err != nil {
-		return fmt.Errorf("load: %+v", err)
+		return fmt.Errorf("load: %w", err)
 	}
 	defer b.close()
 	for i, r := range records {

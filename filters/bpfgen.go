@@ -83,10 +83,8 @@ func (g *bpfGen) room(n int) int {
 	return g.next
 }
 
-// store puts a register into a slot, load takes it out.
-func (g *bpfGen) store(at int, reg asm.Register) {
-	g.Add(asm.StoreMem(asm.RFP, int16(at), reg, asm.DWord))
-}
+// store puts R0 into a slot, load takes a register out of it.
+func (g *bpfGen) store(at int) { g.Add(asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.DWord)) }
 
 func (g *bpfGen) load(reg asm.Register, at int) {
 	g.Add(asm.LoadMem(reg, asm.RFP, int16(at), asm.DWord))
@@ -141,7 +139,7 @@ func (g *bpfGen) stmt(s *stmt) {
 	case stDelete:
 		g.value(s.key)
 		at := g.slot()
-		g.store(at, asm.R0)
+		g.store(at)
 		g.table(s.m, at)
 		g.Add(asm.FnMapDeleteElem.Call())
 	case stIf:
@@ -188,7 +186,7 @@ func (g *bpfGen) set(v *variable, x *node) {
 	}
 	next := g.next
 	g.value(x)
-	g.store(at, asm.R0)
+	g.store(at)
 	g.next = next
 }
 
@@ -198,7 +196,7 @@ func (g *bpfGen) ret(x *node) {
 		return
 	}
 	g.value(x)
-	g.store(g.fn.ret, asm.R0)
+	g.store(g.fn.ret)
 	g.Jump(g.fn.end)
 }
 
@@ -225,7 +223,7 @@ func (g *bpfGen) loop(s *stmt) {
 	if s.max > 0 {
 		g.load(asm.R0, count)
 		g.Add(asm.JGE.Imm(asm.R0, int32(s.max), g.fault(FaultLoop)), asm.Add.Imm(asm.R0, 1))
-		g.store(count, asm.R0)
+		g.store(count)
 	}
 	brk, cont := g.brk, g.cont
 	g.brk, g.cont = end, next
@@ -235,7 +233,7 @@ func (g *bpfGen) loop(s *stmt) {
 	at := g.vars[s.v]
 	g.load(asm.R0, at)
 	g.Add(asm.Add.Imm(asm.R0, 1))
-	g.store(at, asm.R0)
+	g.store(at)
 	g.charge()
 	g.Jump(head)
 	g.Mark(end)
@@ -258,16 +256,16 @@ func (g *bpfGen) emit(s *stmt) {
 		g.Mark(yes)
 	}
 	g.value(s.x)
-	g.store(at, asm.R0)
+	g.store(at)
 	g.load(asm.R0, mask)
 	g.Add(asm.Or.Imm(asm.R0, bit))
-	g.store(mask, asm.R0)
+	g.store(mask)
 	if s.cond != nil {
 		g.Jump(end)
 		g.Mark(null)
 		g.load(asm.R0, mask)
 		g.Add(asm.And.Imm(asm.R0, ^bit))
-		g.store(mask, asm.R0)
+		g.store(mask)
 		g.Mark(end)
 	}
 }
@@ -290,7 +288,7 @@ func (g *bpfGen) call(n *node) {
 		}
 		g.value(k)
 		args[i] = g.slot()
-		g.store(args[i], asm.R0)
+		g.store(args[i])
 	}
 	for i, v := range f.params {
 		if v.typ == tStr {
