@@ -2,6 +2,7 @@ package filters
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/filters/syntax"
@@ -12,94 +13,111 @@ import (
 type xop uint8
 
 const (
-	xRangeU8  xop = iota // load - lo <= len
+	// These may fault:
+	xRangeU8  xop = iota // a <- load; a - lo <= len
 	xRangeU16            //
 	xRangeU32            //
 	xRange64             //
 	xRangeS8             //
 	xRangeS16            //
 	xRangeS32            //
-	xRange               // b - lo <= len
-	xBits                // b & lo != 0
-	xEqual               // b == c
-	xLessS               // b < c, signed
-	xLessU               // b < c, unsigned
-	xCompare             // b k c, by value
-	xNonZero             // b != 0
-	xInSet               // b in aux.set
-	xMapHas              // b in table
+	xText8               // the 8 bytes at off, of which mask len counts, are lo
+	xSuffix              // the text in the 16 bytes at off ends with the b bytes of lo
 	xTest                // aux.in, a test that needs the record alone
-	xStrEq               // string b == string c
-	xStrGlob             // string b ~ aux.glob
-	xStrFn               // aux.fun(string b, string c)
-	xChanged             // b is not cells[off+1], or cells[off] is 0; sets both
-	xRate                // at most lo times in len ns by cells[off..off+2]
-	xNever               // no: what was to be found out is
-	xJump                // to t; the first that is no test
-	xBack                // to t, the head of a loop: costs 1
-	xCall                // to t; a <- the place behind it: costs 1
-	xRet                 // to a
-	xFault               // ends with the fault lo
-	xRound               // a <- a + 1; a fault where it was lo
-	xMove                // a <- b
-	xLoadU8              // a <- load
-	xLoadU16             //
-	xLoadU32             //
-	xLoad64              //
-	xLoadS8              //
-	xLoadS16             //
-	xLoadS32             //
-	xAdd                 // a <- b + c
-	xSub                 // a <- b - c
-	xMul                 // a <- b * c
-	xAnd                 // a <- b & c
-	xOr                  // a <- b | c
-	xXor                 // a <- b ^ c
-	xMask                // a <- b & lo
-	xShr                 // a <- b >> c, unsigned
-	xSar                 // a <- b >> c, signed
-	xShl                 // a <- b << c
-	xTime                // a <- the record's time
-	xBin                 // a <- b k c, which may fault
-	xNeg                 // a <- -b
-	xCompl               // a <- ^b
-	xCast                // a <- the low size bits of b
-	xFn                  // a <- aux.fun(b, c)
-	xElem                // a <- aux.in.fld[b]
-	xMeta                // a <- meta
-	xState               // a <- cells[off]
-	xSetState            // cells[off] <- b
-	xCPUState            // a <- the processor's cells[off]
-	xSetCPU              // the processor's cells[off] <- b
-	xMapGet              // a <- table off [b]
-	xMapSet              // table off [b] <- c
-	xMapOp               // table off [b] <- table off [b] k c, cut to size
-	xMapDel              // takes b out of table off
-	xDelta               // a <- b - cells[off+1], 0 where cells[off] is 0; sets both
-	xStrField            // string a <- aux.in.fld
-	xStrConst            // string a <- aux.str
-	xStrComm             // string a <- task name
-	xStrMove             // string a <- string b
-	xStrlen              // a <- strlen(string b)
-	xHash                // a <- hash(string b)
-	xEmit                // column off <- b
-	xEmitStr             // column off <- string b
-	xEmitNull            // column off has no value
-	xVisit               // names aux.name to the tracer
+	// These change nothing and cannot fault, but for the loop's variable:
+	xRange   // b - lo <= len
+	xNext    // a <- a + 1; a - lo <= len
+	xBits    // b & lo != 0
+	xEqual   // b == c
+	xLessS   // b < c, signed
+	xLessU   // b < c, unsigned
+	xCompare // b k c, by value
+	xNonZero // b != 0
+	xInSet   // b in aux.set
+	xMapHas  // b in table
+	xStrEq   // string b == string c
+	xStrGlob // string b ~ aux.glob
+	xStrFn   // aux.fun(string b, string c)
+	xNever   // no: what was to be found out is
+	// These change cells:
+	xChanged // b is not cells[off+1], or cells[off] is 0; sets both
+	xRate    // at most lo times in len ns by cells[off..off+2]
+	// No tests:
+	xJump     // to t; the first that is no test
+	xBack     // to t: costs lo
+	xCharge   // costs lo
+	xCall     // to t; a <- the place behind it: costs 1
+	xRet      // to a
+	xFault    // ends with the fault lo
+	xRound    // a <- a + 1; a fault where it was lo
+	xMove     // a <- b
+	xLoadU8   // a <- load
+	xLoadU16  //
+	xLoadU32  //
+	xLoad64   //
+	xLoadS8   //
+	xLoadS16  //
+	xLoadS32  //
+	xAdd      // a <- b + c
+	xSub      // a <- b - c
+	xMul      // a <- b * c
+	xAnd      // a <- b & c
+	xOr       // a <- b | c
+	xXor      // a <- b ^ c
+	xMask     // a <- b & lo
+	xAddMask  // a <- (b + c) & lo
+	xSubMask  // a <- (b - c) & lo
+	xShr      // a <- b >> c, unsigned
+	xSar      // a <- b >> c, signed
+	xShl      // a <- b << c
+	xBin      // a <- b k c, which may fault
+	xNeg      // a <- -b
+	xCompl    // a <- ^b
+	xCast     // a <- the low size bits of b
+	xFn       // a <- aux.fun(b, c)
+	xElem     // a <- aux.in.fld[b]
+	xMeta     // a <- meta b
+	xState    // a <- cells[off]
+	xSetState // cells[off] <- b
+	xAddState // cells[off] <- (cells[off] + b) & lo
+	xCPUState // a <- the processor's cells[off]
+	xSetCPU   // the processor's cells[off] <- b
+	xAddCPU   // the processor's cells[off] <- (cells[off] + b) & lo
+	xMapGet   // a <- table off [b]
+	xMapSet   // table off [b] <- c
+	xMapAdd   // table off [b] <- (table off [b] + c) & lo
+	xMapOp    // table off [b] <- table off [b] k c, cut to size
+	xMapDel   // takes b out of table off
+	xDelta    // a <- b - cells[off+1], 0 where cells[off] is 0; sets both
+	xStrField // string a <- aux.in.fld
+	xStrConst // string a <- aux.str
+	xStrComm  // string a <- task name
+	xStrMove  // string a <- string b
+	xStrlen   // a <- strlen(string b)
+	xHash     // a <- hash(string b)
+	xEmit     // column off <- b
+	xEmitStr  // column off <- string b
+	xEmitNull // column off has no value
+	xVisit    // names aux.name to the tracer
 )
 
-// firstPlain is the first operation that is no test.
-const firstPlain = xJump
+const (
+	// firstEffect is the first test that changes something.
+	firstEffect = xChanged
+	// firstPlain is the first operation that is no test.
+	firstPlain = xJump
+)
 
 // xinstr is one instruction.
 type xinstr struct {
 	op      xop
-	k       syntax.Kind
 	a, b, c uint8
+	cost    uint8 // of the budget, of tests
+	k       syntax.Kind
 	typ     typ
 	typ2    typ
 	size    uint8
-	meta    meta
+	end     uint16 // of the bytes that xText8 and xSuffix read
 	off     int32
 	t, f    int32
 	lo, len uint64
@@ -115,10 +133,9 @@ type xaux struct {
 	fun  builtin
 	fld  *perfpipe.Field
 	name string
-	fn   *function // of xCall, until it is placed
 }
 
-// Registers of a machine. Constants are at their upper end.
+// Registers of a machine. What stays there is at their upper end: the time, constants, fields.
 const (
 	xRegs = 256
 	xStrs = 32
@@ -127,6 +144,7 @@ const (
 // machine runs a program. It belongs to one goroutine, as its memory does.
 type machine struct {
 	regs    [xRegs]uint64
+	clock   uint8 // the register of the time
 	strs    [xStrs][]byte
 	comm    [16]byte
 	mem     *memory
@@ -141,6 +159,7 @@ type machine struct {
 func (p *Program) exec(r *perfpipe.Record) (bool, Fault) {
 	m := p.machine
 	m.emitted = 0
+	m.regs[m.clock] = uint64(r.Time)
 	pc, left, fault := m.run(p.xcode, r, p.budget)
 	m.used = p.budget - left
 	if fault != 0 {
@@ -153,7 +172,7 @@ func (p *Program) exec(r *perfpipe.Record) (bool, Fault) {
 // execTraced is exec, and tells t what is read of the record.
 func (p *Program) execTraced(r *perfpipe.Record, t *tracer) (bool, Fault) {
 	if p.traced == nil {
-		g := &xgen{size: p.schema.Size, trace: true}
+		g := &xgen{size: p.schema.Size, trace: true, opt: opt{sparing: p.sparing}}
 		p.traced = g.program(p.body)
 	}
 	q := *p
@@ -178,39 +197,72 @@ func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, 
 			if off >= len(raw) {
 				return 0, left, FaultTruncated
 			}
-			hit = uint64(raw[off])-in.lo <= in.len
+			v := uint64(raw[off])
+			regs[in.a] = v
+			hit = v-in.lo <= in.len
 		case xRangeU16:
 			if off+2 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			hit = uint64(le.Uint16(raw[off:]))-in.lo <= in.len
+			v := uint64(le.Uint16(raw[off:]))
+			regs[in.a] = v
+			hit = v-in.lo <= in.len
 		case xRangeU32:
 			if off+4 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			hit = uint64(le.Uint32(raw[off:]))-in.lo <= in.len
+			v := uint64(le.Uint32(raw[off:]))
+			regs[in.a] = v
+			hit = v-in.lo <= in.len
 		case xRange64:
 			if off+8 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			hit = le.Uint64(raw[off:])-in.lo <= in.len
+			v := le.Uint64(raw[off:])
+			regs[in.a] = v
+			hit = v-in.lo <= in.len
 		case xRangeS8:
 			if off >= len(raw) {
 				return 0, left, FaultTruncated
 			}
-			hit = uint64(int64(int8(raw[off])))-in.lo <= in.len
+			v := uint64(int64(int8(raw[off])))
+			regs[in.a] = v
+			hit = v-in.lo <= in.len
 		case xRangeS16:
 			if off+2 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			hit = uint64(int64(int16(le.Uint16(raw[off:]))))-in.lo <= in.len
+			v := uint64(int64(int16(le.Uint16(raw[off:]))))
+			regs[in.a] = v
+			hit = v-in.lo <= in.len
 		case xRangeS32:
 			if off+4 > len(raw) {
 				return 0, left, FaultTruncated
 			}
-			hit = uint64(int64(int32(le.Uint32(raw[off:]))))-in.lo <= in.len
+			v := uint64(int64(int32(le.Uint32(raw[off:]))))
+			regs[in.a] = v
+			hit = v-in.lo <= in.len
 		case xRange:
 			hit = regs[in.b]-in.lo <= in.len
+		case xText8:
+			if int(in.end) > len(raw) {
+				// A field of less than 8 bytes may be there.
+				var fault Fault
+				if hit, fault = in.aux.in.test(r); fault != 0 {
+					return 0, left, fault
+				}
+				break
+			}
+			hit = le.Uint64(raw[off:])&in.len == in.lo
+		case xSuffix:
+			if int(in.end) > len(raw) {
+				return 0, left, FaultTruncated
+			}
+			hit = suffix16(raw, off, in)
+		case xNext:
+			v := regs[in.a] + 1
+			regs[in.a] = v
+			hit = v-in.lo <= in.len
 		case xBits:
 			hit = regs[in.b]&in.lo != 0
 		case xEqual:
@@ -232,14 +284,26 @@ func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, 
 		case xJump:
 			pc = in.t
 			continue
-		case xBack, xCall:
+		case xBack:
+			left -= int(in.lo)
+			if left < 0 {
+				return 0, -1, FaultBudget
+			}
+			pc = in.t
+			continue
+		case xCharge:
+			left -= int(in.lo)
+			if left < 0 {
+				return 0, -1, FaultBudget
+			}
+			pc++
+			continue
+		case xCall:
 			left--
 			if left < 0 {
 				return 0, left, FaultBudget
 			}
-			if in.op == xCall {
-				regs[in.a] = uint64(pc + 1)
-			}
+			regs[in.a] = uint64(pc + 1)
 			pc = in.t
 			continue
 		case xRet:
@@ -333,6 +397,14 @@ func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, 
 			regs[in.a] = regs[in.b] & in.lo
 			pc++
 			continue
+		case xAddMask:
+			regs[in.a] = (regs[in.b] + regs[in.c]) & in.lo
+			pc++
+			continue
+		case xSubMask:
+			regs[in.a] = (regs[in.b] - regs[in.c]) & in.lo
+			pc++
+			continue
 		case xShr:
 			n := regs[in.c]
 			if n > 63 {
@@ -357,16 +429,22 @@ func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, 
 			regs[in.a] = regs[in.b] << n
 			pc++
 			continue
-		case xTime:
-			regs[in.a] = uint64(r.Time)
-			pc++
-			continue
 		case xState:
 			regs[in.a] = m.mem.cells[off]
 			pc++
 			continue
 		case xSetState:
 			m.mem.cells[off] = regs[in.b]
+			pc++
+			continue
+		case xAddState:
+			k := &m.mem.cells[off]
+			*k = (*k + regs[in.b]) & in.lo
+			pc++
+			continue
+		case xAddCPU:
+			k := &m.mem.cpu(r.CPU)[off]
+			*k = (*k + regs[in.b]) & in.lo
 			pc++
 			continue
 		case xCPUState:
@@ -393,6 +471,14 @@ func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, 
 			s.val = regs[in.c]
 			pc++
 			continue
+		case xMapAdd:
+			s := m.mem.tables[off].slot(regs[in.b])
+			if s == nil {
+				return 0, left, FaultMapFull
+			}
+			s.val = (s.val + regs[in.c]) & in.lo
+			pc++
+			continue
 		case xMapDel:
 			m.mem.tables[off].remove(regs[in.b])
 			pc++
@@ -412,15 +498,29 @@ func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, 
 			}
 			hit = m.rareTest(in, r)
 		}
-		left--
+		left -= int(in.cost)
 		if left < 0 {
-			return 0, left, FaultBudget
+			return 0, -1, FaultBudget
 		}
 		if pc = in.f; hit {
 			pc = in.t
 		}
 	}
 	return pc, left, 0
+}
+
+// suffix16 is xSuffix: the text ends at the first zero byte, or with its 16 bytes.
+func suffix16(raw []byte, off int, in *xinstr) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	le := binary.LittleEndian
+	x, n := le.Uint64(raw[off:]), 0
+	z := (x - ones) &^ x & tops
+	if z == 0 {
+		x, n = le.Uint64(raw[off+8:]), 8
+		z = (x - ones) &^ x & tops
+	}
+	n += bits.TrailingZeros64(z) / 8 // 64 of 0
+	return n >= int(in.b) && le.Uint64(raw[off+n-8:])>>(in.len&63) == in.lo
 }
 
 // rareTest decides the tests of registers that are seldom made.
@@ -467,7 +567,7 @@ func (m *machine) rare(in *xinstr, r *perfpipe.Record) Fault {
 		regs[in.a] = v
 		return fault
 	case xMeta:
-		regs[in.a] = metaOf(in.meta, r)
+		regs[in.a] = metaOf(meta(in.b), r)
 	case xCast:
 		regs[in.a] = extend(regs[in.b], in.size, in.typ)
 	case xNeg:

@@ -4,11 +4,21 @@ import "github.com/perfpipe/perfpipe/filters/syntax"
 
 // operand is the register that holds the value of n.
 func (g *xgen) operand(n *node) uint8 {
+	if v, ok := g.constOf(n); ok {
+		return g.constant(v)
+	}
 	switch n.op {
-	case opConst:
-		return g.constant(n.val)
 	case opVar:
 		return g.vars[n.v]
+	case opLoad:
+		if r, ok := g.loaded(n.load); ok {
+			return r
+		}
+	case opMeta:
+		if n.meta == metaTime {
+			g.visit(metaName(n))
+			return g.clock
+		}
 	}
 	r := g.reg()
 	next, strs := g.next, g.strs
@@ -17,14 +27,20 @@ func (g *xgen) operand(n *node) uint8 {
 	return r
 }
 
-// into computes n into register a.
+// into computes n into register a, which it sets last.
 func (g *xgen) into(n *node, a uint8) {
+	if v, ok := g.constOf(n); ok {
+		g.move(a, g.constant(v))
+		return
+	}
 	switch n.op {
-	case opConst, opVar:
-		if b := g.operand(n); b != a {
-			g.emit(xinstr{op: xMove, a: a, b: b})
-		}
+	case opVar:
+		g.move(a, g.operand(n))
 	case opLoad:
+		if r, ok := g.have[n.load]; ok {
+			g.move(a, r)
+			return
+		}
 		g.visit(n.load.name)
 		g.emit(xinstr{op: loadAt(xLoadU8, n.load), a: a, off: int32(n.load.off)})
 	case opElem:
@@ -32,26 +48,22 @@ func (g *xgen) into(n *node, a uint8) {
 		g.visit(n.fld.Name)
 		g.emit(xinstr{op: xElem, a: a, b: b, aux: &xaux{in: &instr{size: n.load.size, signed: n.load.signed, aux: &aux{fld: n.fld}}}})
 	case opMeta:
-		g.visit(metaName(n))
-		o := xMeta
 		if n.meta == metaTime {
-			o = xTime
+			g.move(a, g.operand(n))
+			return
 		}
-		g.emit(xinstr{op: o, a: a, meta: n.meta})
+		g.visit(metaName(n))
+		g.emit(xinstr{op: xMeta, a: a, b: uint8(n.meta)})
 	case opBin:
 		b := g.operand(n.kids[0])
 		c := g.operand(n.kids[1])
-		g.emit(binInstr(n, a, b, c))
+		g.emit(g.binInstr(n, a, b, c))
 	case opNeg:
 		g.emit(xinstr{op: xNeg, a: a, b: g.operand(n.kids[0])})
 	case opCompl:
 		g.emit(xinstr{op: xCompl, a: a, b: g.operand(n.kids[0])})
 	case opCast:
-		in := xinstr{op: xCast, a: a, b: g.operand(n.kids[0]), size: n.width, typ: n.typ}
-		if n.typ == tUint {
-			in.op, in.lo = xMask, ^uint64(0)>>(64-n.width)
-		}
-		g.emit(in)
+		g.cast(n, a)
 	case opCall:
 		g.builtin(n, a)
 	case opState:
@@ -65,17 +77,24 @@ func (g *xgen) into(n *node, a uint8) {
 	case opDelta:
 		g.emit(xinstr{op: xDelta, a: a, b: g.operand(n.kids[0]), off: int32(n.cell.at)})
 	case opUser:
+		if g.inline[n.call] {
+			g.callInline(n, a)
+			return
+		}
 		g.call(n)
 		g.emit(xinstr{op: xMove, a: a, b: g.frames[n.call].ret + 1})
 	case opCond:
 		if n.typ != tBool {
 			yes, no, end := g.label(), g.label(), g.label()
 			g.cond(n.kids[0], yes, no)
+			known := g.known()
 			g.here(yes)
 			g.into(n.kids[1], a)
+			g.forget(known)
 			g.emit(xinstr{op: xJump, t: end})
 			g.here(no)
 			g.into(n.kids[2], a)
+			g.forget(known)
 			g.here(end)
 			return
 		}
@@ -85,9 +104,14 @@ func (g *xgen) into(n *node, a uint8) {
 	}
 }
 
-func binInstr(n *node, a, b, c uint8) xinstr {
+func (g *xgen) binInstr(n *node, a, b, c uint8) xinstr {
 	in := xinstr{op: xBin, a: a, b: b, c: c, k: n.bin, typ: n.typ}
+	by, known := g.constOf(n.kids[1])
 	switch n.bin {
+	case syntax.Percent:
+		if known && n.typ == tUint && by != 0 && by&(by-1) == 0 {
+			in.op, in.lo = xMask, by-1
+		}
 	case syntax.Plus:
 		in.op = xAdd
 	case syntax.Minus:
@@ -163,7 +187,7 @@ func (g *xgen) call(n *node) {
 		}
 		g.emit(xinstr{op: o, a: fr.params[i], b: regs[i]})
 	}
-	g.emit(xinstr{op: xCall, a: fr.ret, aux: &xaux{fn: n.call}})
+	g.emit(xinstr{op: xCall, a: fr.ret, t: fr.entry})
 	g.next, g.strs = next, strs
 }
 
@@ -186,11 +210,14 @@ func (g *xgen) strInto(n *node, a uint8) {
 	case opCond:
 		yes, no, end := g.label(), g.label(), g.label()
 		g.cond(n.kids[0], yes, no)
+		known := g.known()
 		g.here(yes)
 		g.strInto(n.kids[1], a)
+		g.forget(known)
 		g.emit(xinstr{op: xJump, t: end})
 		g.here(no)
 		g.strInto(n.kids[2], a)
+		g.forget(known)
 		g.here(end)
 	default:
 		g.emit(xinstr{op: xFault, lo: uint64(FaultUnreadable)})

@@ -64,6 +64,7 @@ type Program struct {
 	machine *machine
 	budget  int
 	traced  []xinstr // xcode with visits, made when it is first asked for
+	sparing bool     // xcode had not enough registers for all that it could keep
 }
 
 // Compile reads src as a filter on the records of s. Its errors are *Error.
