@@ -1,9 +1,6 @@
 package filters
 
 import (
-	"encoding/binary"
-	"math/bits"
-
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/filters/syntax"
 )
@@ -118,7 +115,7 @@ type xinstr struct {
 	typ2    typ
 	size    uint8
 	end     uint16 // of the bytes that xText8 and xSuffix read
-	off     int32
+	off     uint32
 	t, f    int32
 	lo, len uint64
 	aux     *xaux
@@ -148,25 +145,60 @@ type machine struct {
 	strs    [xStrs][]byte
 	comm    [16]byte
 	mem     *memory
-	emitted uint64 // the columns that have a value
+	tables  []*hashTable // those of mem
+	cells   []uint64     // those of mem
+	perCPU  bool         // the program has cells of each processor
+	cpu     []uint64     // those of the record's processor
+	emitted uint64       // the columns that have a value
 	ints    []uint64
 	texts   [][]byte
 	used    int // of the budget, by the last record
 	trace   *tracer
 }
 
+// pause is what run returns for an operation that it leaves to its caller.
+const pause Fault = 255
+
 // exec decides the program for r.
 func (p *Program) exec(r *perfpipe.Record) (bool, Fault) {
 	m := p.machine
 	m.emitted = 0
 	m.regs[m.clock] = uint64(r.Time)
-	pc, left, fault := m.run(p.xcode, r, p.budget)
+	m.cells = m.mem.cells
+	if m.perCPU {
+		m.cpu = m.mem.cpu(r.CPU)
+	}
+	raw := r.Raw[:len(r.Raw):len(r.Raw)]
+	pc, left, fault := m.run(p.xcode, raw, 0, p.budget)
+	for fault == pause {
+		if pc, left, fault = m.step(&p.xcode[pc], r, pc, left); fault == 0 {
+			pc, left, fault = m.run(p.xcode, raw, pc, left)
+		}
+	}
 	m.used = p.budget - left
 	if fault != 0 {
 		m.emitted = 0
 		return p.onFault, fault
 	}
 	return pc == toTrue, 0
+}
+
+// step does one operation that run leaves to it, and returns where to go on.
+func (m *machine) step(in *xinstr, r *perfpipe.Record, pc int32, left int) (int32, int, Fault) {
+	if in.op >= firstPlain {
+		return pc + 1, left, m.rare(in, r)
+	}
+	hit, fault := m.rareTest(in, r)
+	if fault != 0 {
+		return pc, left, fault
+	}
+	if left -= int(in.cost); left < 0 {
+		return pc, -1, FaultBudget
+	}
+	if hit {
+		return in.t, left, 0
+	}
+	return in.f, left, 0
 }
 
 // execTraced is exec, and tells t what is read of the record.
@@ -182,378 +214,39 @@ func (p *Program) execTraced(r *perfpipe.Record, t *tracer) (bool, Fault) {
 	return q.exec(r)
 }
 
-// run executes code on r, with a budget of left, and returns where it ended and what
-// is left. What is done often stands in the one switch; what leaves it is a test.
-func (m *machine) run(code []xinstr, r *perfpipe.Record, left int) (int32, int, Fault) {
-	regs, raw := &m.regs, r.Raw
-	le := binary.LittleEndian
-	pc := int32(0)
-	for uint(pc) < uint(len(code)) {
-		in := &code[pc]
-		off := int(in.off)
-		hit := false
-		switch in.op {
-		case xRangeU8:
-			if off >= len(raw) {
-				return 0, left, FaultTruncated
-			}
-			v := uint64(raw[off])
-			regs[in.a] = v
-			hit = v-in.lo <= in.len
-		case xRangeU16:
-			if off+2 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			v := uint64(le.Uint16(raw[off:]))
-			regs[in.a] = v
-			hit = v-in.lo <= in.len
-		case xRangeU32:
-			if off+4 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			v := uint64(le.Uint32(raw[off:]))
-			regs[in.a] = v
-			hit = v-in.lo <= in.len
-		case xRange64:
-			if off+8 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			v := le.Uint64(raw[off:])
-			regs[in.a] = v
-			hit = v-in.lo <= in.len
-		case xRangeS8:
-			if off >= len(raw) {
-				return 0, left, FaultTruncated
-			}
-			v := uint64(int64(int8(raw[off])))
-			regs[in.a] = v
-			hit = v-in.lo <= in.len
-		case xRangeS16:
-			if off+2 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			v := uint64(int64(int16(le.Uint16(raw[off:]))))
-			regs[in.a] = v
-			hit = v-in.lo <= in.len
-		case xRangeS32:
-			if off+4 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			v := uint64(int64(int32(le.Uint32(raw[off:]))))
-			regs[in.a] = v
-			hit = v-in.lo <= in.len
-		case xRange:
-			hit = regs[in.b]-in.lo <= in.len
-		case xText8:
-			if int(in.end) > len(raw) {
-				// A field of less than 8 bytes may be there.
-				var fault Fault
-				if hit, fault = in.aux.in.test(r); fault != 0 {
-					return 0, left, fault
-				}
-				break
-			}
-			hit = le.Uint64(raw[off:])&in.len == in.lo
-		case xSuffix:
-			if int(in.end) > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			hit = suffix16(raw, off, in)
-		case xNext:
-			v := regs[in.a] + 1
-			regs[in.a] = v
-			hit = v-in.lo <= in.len
-		case xBits:
-			hit = regs[in.b]&in.lo != 0
-		case xEqual:
-			hit = regs[in.b] == regs[in.c]
-		case xLessS:
-			hit = int64(regs[in.b]) < int64(regs[in.c])
-		case xLessU:
-			hit = regs[in.b] < regs[in.c]
-		case xNonZero:
-			hit = regs[in.b] != 0
-		case xMapHas:
-			hit = m.mem.tables[off].find(regs[in.b]) != nil
-		case xTest:
-			var fault Fault
-			if hit, fault = in.aux.in.test(r); fault != 0 {
-				return 0, left, fault
-			}
-		case xNever:
-		case xJump:
-			pc = in.t
-			continue
-		case xBack:
-			left -= int(in.lo)
-			if left < 0 {
-				return 0, -1, FaultBudget
-			}
-			pc = in.t
-			continue
-		case xCharge:
-			left -= int(in.lo)
-			if left < 0 {
-				return 0, -1, FaultBudget
-			}
-			pc++
-			continue
-		case xCall:
-			left--
-			if left < 0 {
-				return 0, left, FaultBudget
-			}
-			regs[in.a] = uint64(pc + 1)
-			pc = in.t
-			continue
-		case xRet:
-			pc = int32(regs[in.a])
-			continue
-		case xRound:
-			if regs[in.a] == in.lo {
-				return 0, left, FaultLoop
-			}
-			regs[in.a]++
-			pc++
-			continue
-		case xMove:
-			regs[in.a] = regs[in.b]
-			pc++
-			continue
-		case xLoadU8:
-			if off >= len(raw) {
-				return 0, left, FaultTruncated
-			}
-			regs[in.a] = uint64(raw[off])
-			pc++
-			continue
-		case xLoadU16:
-			if off+2 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			regs[in.a] = uint64(le.Uint16(raw[off:]))
-			pc++
-			continue
-		case xLoadU32:
-			if off+4 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			regs[in.a] = uint64(le.Uint32(raw[off:]))
-			pc++
-			continue
-		case xLoad64:
-			if off+8 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			regs[in.a] = le.Uint64(raw[off:])
-			pc++
-			continue
-		case xLoadS8:
-			if off >= len(raw) {
-				return 0, left, FaultTruncated
-			}
-			regs[in.a] = uint64(int64(int8(raw[off])))
-			pc++
-			continue
-		case xLoadS16:
-			if off+2 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			regs[in.a] = uint64(int64(int16(le.Uint16(raw[off:]))))
-			pc++
-			continue
-		case xLoadS32:
-			if off+4 > len(raw) {
-				return 0, left, FaultTruncated
-			}
-			regs[in.a] = uint64(int64(int32(le.Uint32(raw[off:]))))
-			pc++
-			continue
-		case xAdd:
-			regs[in.a] = regs[in.b] + regs[in.c]
-			pc++
-			continue
-		case xSub:
-			regs[in.a] = regs[in.b] - regs[in.c]
-			pc++
-			continue
-		case xMul:
-			regs[in.a] = regs[in.b] * regs[in.c]
-			pc++
-			continue
-		case xAnd:
-			regs[in.a] = regs[in.b] & regs[in.c]
-			pc++
-			continue
-		case xOr:
-			regs[in.a] = regs[in.b] | regs[in.c]
-			pc++
-			continue
-		case xXor:
-			regs[in.a] = regs[in.b] ^ regs[in.c]
-			pc++
-			continue
-		case xMask:
-			regs[in.a] = regs[in.b] & in.lo
-			pc++
-			continue
-		case xAddMask:
-			regs[in.a] = (regs[in.b] + regs[in.c]) & in.lo
-			pc++
-			continue
-		case xSubMask:
-			regs[in.a] = (regs[in.b] - regs[in.c]) & in.lo
-			pc++
-			continue
-		case xShr:
-			n := regs[in.c]
-			if n > 63 {
-				return 0, left, FaultShift
-			}
-			regs[in.a] = regs[in.b] >> n
-			pc++
-			continue
-		case xSar:
-			n := regs[in.c]
-			if n > 63 {
-				return 0, left, FaultShift
-			}
-			regs[in.a] = uint64(int64(regs[in.b]) >> n)
-			pc++
-			continue
-		case xShl:
-			n := regs[in.c]
-			if n > 63 {
-				return 0, left, FaultShift
-			}
-			regs[in.a] = regs[in.b] << n
-			pc++
-			continue
-		case xState:
-			regs[in.a] = m.mem.cells[off]
-			pc++
-			continue
-		case xSetState:
-			m.mem.cells[off] = regs[in.b]
-			pc++
-			continue
-		case xAddState:
-			k := &m.mem.cells[off]
-			*k = (*k + regs[in.b]) & in.lo
-			pc++
-			continue
-		case xAddCPU:
-			k := &m.mem.cpu(r.CPU)[off]
-			*k = (*k + regs[in.b]) & in.lo
-			pc++
-			continue
-		case xCPUState:
-			regs[in.a] = m.mem.cpu(r.CPU)[off]
-			pc++
-			continue
-		case xSetCPU:
-			m.mem.cpu(r.CPU)[off] = regs[in.b]
-			pc++
-			continue
-		case xMapGet:
-			v := uint64(0)
-			if s := m.mem.tables[off].find(regs[in.b]); s != nil {
-				v = s.val
-			}
-			regs[in.a] = v
-			pc++
-			continue
-		case xMapSet:
-			s := m.mem.tables[off].slot(regs[in.b])
-			if s == nil {
-				return 0, left, FaultMapFull
-			}
-			s.val = regs[in.c]
-			pc++
-			continue
-		case xMapAdd:
-			s := m.mem.tables[off].slot(regs[in.b])
-			if s == nil {
-				return 0, left, FaultMapFull
-			}
-			s.val = (s.val + regs[in.c]) & in.lo
-			pc++
-			continue
-		case xMapDel:
-			m.mem.tables[off].remove(regs[in.b])
-			pc++
-			continue
-		case xEmit:
-			m.ints[off] = regs[in.b]
-			m.emitted |= 1 << off
-			pc++
-			continue
-		default:
-			if in.op >= firstPlain {
-				if fault := m.rare(in, r); fault != 0 {
-					return 0, left, fault
-				}
-				pc++
-				continue
-			}
-			hit = m.rareTest(in, r)
-		}
-		left -= int(in.cost)
-		if left < 0 {
-			return 0, -1, FaultBudget
-		}
-		if pc = in.f; hit {
-			pc = in.t
-		}
-	}
-	return pc, left, 0
-}
-
-// suffix16 is xSuffix: the text ends at the first zero byte, or with its 16 bytes.
-func suffix16(raw []byte, off int, in *xinstr) bool {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	le := binary.LittleEndian
-	x, n := le.Uint64(raw[off:]), 0
-	z := (x - ones) &^ x & tops
-	if z == 0 {
-		x, n = le.Uint64(raw[off+8:]), 8
-		z = (x - ones) &^ x & tops
-	}
-	n += bits.TrailingZeros64(z) / 8 // 64 of 0
-	return n >= int(in.b) && le.Uint64(raw[off+n-8:])>>(in.len&63) == in.lo
-}
-
 // rareTest decides the tests of registers that are seldom made.
-func (m *machine) rareTest(in *xinstr, r *perfpipe.Record) bool {
+func (m *machine) rareTest(in *xinstr, r *perfpipe.Record) (bool, Fault) {
 	switch in.op {
+	case xText8, xSuffix, xTest:
+		return in.aux.in.test(r)
 	case xCompare:
-		return compare(in.k, in.typ, m.regs[in.b], in.typ2, m.regs[in.c])
+		return compare(in.k, in.typ, m.regs[in.b], in.typ2, m.regs[in.c]), 0
 	case xInSet:
-		return inSet(in.aux.set, in.typ, m.regs[in.b])
+		return inSet(in.aux.set, in.typ, m.regs[in.b]), 0
 	case xStrEq:
-		return string(m.strs[in.b%xStrs]) == string(m.strs[in.c%xStrs])
+		return string(m.strs[in.b%xStrs]) == string(m.strs[in.c%xStrs]), 0
 	case xStrGlob:
-		return in.aux.glob.match(m.strs[in.b%xStrs])
+		return in.aux.glob.match(m.strs[in.b%xStrs]), 0
 	case xStrFn:
-		return stringFn(in.aux.fun, m.strs[in.b%xStrs], m.strs[in.c%xStrs])
+		return stringFn(in.aux.fun, m.strs[in.b%xStrs], m.strs[in.c%xStrs]), 0
 	case xChanged:
-		k := m.mem.cells[in.off : in.off+2]
+		k := m.cells[in.off : in.off+2]
 		v := m.regs[in.b]
 		hit := k[0] == 0 || k[1] != v
 		k[0], k[1] = 1, v
-		return hit
+		return hit, 0
 	}
 	// xRate. Times may go back where a recording is not in order.
-	k := m.mem.cells[in.off : in.off+3]
+	k := m.cells[in.off : in.off+3]
 	now := uint64(r.Time)
 	if k[0] == 0 || int64(now-k[1]) >= int64(in.len) {
 		k[0], k[1], k[2] = 1, now, 0
 	}
 	if k[2] >= in.lo {
-		return false
+		return false, 0
 	}
 	k[2]++
-	return true
+	return true, 0
 }
 
 // rare does what is seldom done.
@@ -576,12 +269,14 @@ func (m *machine) rare(in *xinstr, r *perfpipe.Record) Fault {
 		regs[in.a] = ^regs[in.b]
 	case xFn:
 		regs[in.a] = callInt(in.aux.fun, in.typ, regs[in.b], regs[in.c])
+	case xMapDel:
+		m.tables[in.off].remove(regs[in.b])
 	case xElem:
 		v, fault := in.aux.in.element(r.Raw, regs[in.b])
 		regs[in.a] = v
 		return fault
 	case xMapOp:
-		s := m.mem.tables[in.off].slot(regs[in.b])
+		s := m.tables[in.off].slot(regs[in.b])
 		if s == nil {
 			return FaultMapFull
 		}
@@ -589,7 +284,7 @@ func (m *machine) rare(in *xinstr, r *perfpipe.Record) Fault {
 		s.val = extend(v, in.size*8, in.typ)
 		return fault
 	case xDelta:
-		k := m.mem.cells[in.off : in.off+2]
+		k := m.cells[in.off : in.off+2]
 		v := regs[in.b]
 		regs[in.a] = (v - k[1]) * k[0]
 		k[0], k[1] = 1, v

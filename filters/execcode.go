@@ -61,7 +61,7 @@ func (p *Program) generateBody() error {
 	for v, r := range g.consts {
 		m.regs[r] = v
 	}
-	m.clock = g.clock
+	m.clock, m.perCPU, m.tables = g.clock, p.body.layout.perCPU > 0, m.mem.tables
 	m.ints, m.texts = make([]uint64, len(p.body.emits)), make([][]byte, len(p.body.emits))
 	return nil
 }
@@ -208,7 +208,7 @@ func (g *xgen) stmt(s *stmt) {
 	case stMap:
 		g.setMap(s)
 	case stDelete:
-		g.emit(xinstr{op: xMapDel, b: g.operand(s.key), off: int32(s.m.at)})
+		g.emit(xinstr{op: xMapDel, b: g.operand(s.key), off: uint32(s.m.at)})
 	case stIf:
 		g.ifStmt(s)
 	case stFor:
@@ -318,15 +318,15 @@ func (g *xgen) emitColumn(s *stmt) {
 	if s.x.typ == tStr {
 		r := g.str()
 		g.strInto(s.x, r)
-		g.emit(xinstr{op: xEmitStr, b: r, off: int32(s.emit)})
+		g.emit(xinstr{op: xEmitStr, b: r, off: uint32(s.emit)})
 	} else {
-		g.emit(xinstr{op: xEmit, b: g.operand(s.x), off: int32(s.emit)})
+		g.emit(xinstr{op: xEmit, b: g.operand(s.x), off: uint32(s.emit)})
 	}
 	if s.cond != nil {
 		g.forget(known)
 		g.emit(xinstr{op: xJump, t: end})
 		g.here(null)
-		g.emit(xinstr{op: xEmitNull, off: int32(s.emit)})
+		g.emit(xinstr{op: xEmitNull, off: uint32(s.emit)})
 		g.here(end)
 	}
 }
@@ -406,7 +406,7 @@ func (g *xgen) test(n *node, t, f int32) {
 	case opCmp:
 		g.compare(n, &out)
 	case opMapHas:
-		out.op, out.b, out.off = xMapHas, g.operand(n.kids[0]), int32(n.m.at)
+		out.op, out.b, out.off = xMapHas, g.operand(n.kids[0]), uint32(n.m.at)
 	case opStrEq, opStrFn:
 		a, b := g.str(), g.str()
 		g.strInto(n.kids[0], a)
@@ -420,9 +420,9 @@ func (g *xgen) test(n *node, t, f int32) {
 		g.strInto(n.kids[0], a)
 		out.op, out.b, out.aux = xStrGlob, a, &xaux{glob: n.glob}
 	case opChanged:
-		out.op, out.b, out.off = xChanged, g.operand(n.kids[0]), int32(n.cell.at)
+		out.op, out.b, out.off = xChanged, g.operand(n.kids[0]), uint32(n.cell.at)
 	case opRate:
-		out.op, out.off, out.lo, out.len = xRate, int32(n.cell.at), n.kids[0].val, n.kids[1].val
+		out.op, out.off, out.lo, out.len = xRate, uint32(n.cell.at), n.kids[0].val, n.kids[1].val
 	default:
 		out.op, out.b = xNonZero, g.operand(n)
 	}

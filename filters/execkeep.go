@@ -130,7 +130,7 @@ func (g *xgen) loaded(l load) (r uint8, ok bool) {
 		return 0, false
 	}
 	g.visit(l.name)
-	g.emit(xinstr{op: loadAt(xLoadU8, l), a: r, off: int32(l.off)})
+	g.emit(xinstr{op: loadAt(xLoadU8, l), a: r, off: uint32(l.off)})
 	g.remember(l, r)
 	return r, true
 }
@@ -142,7 +142,7 @@ func (g *xgen) rangeOf(kid *node, out *xinstr) {
 		return
 	}
 	g.visit(kid.load.name)
-	out.op, out.off, out.a = loadAt(xRangeU8, kid.load), int32(kid.load.off), g.sink
+	out.op, out.off, out.a = loadAt(xRangeU8, kid.load), uint32(kid.load.off), g.sink
 	if r, ok := g.slot(kid.load); ok {
 		out.a = r
 		g.remember(kid.load, r)
@@ -344,17 +344,17 @@ func (g *xgen) setState(s *stmt) {
 	}
 	if x.op == opBin && x.bin == syntax.Plus && x.kids[0].op == opState && x.kids[0].cell == s.cell {
 		if y := x.kids[1]; y.op == opVar || y.op == opConst {
-			g.emit(xinstr{op: add, b: g.operand(y), off: int32(s.cell.at), lo: mask})
+			g.emit(xinstr{op: add, b: g.operand(y), off: uint32(s.cell.at), lo: mask})
 			return
 		}
 	}
-	g.emit(xinstr{op: set, b: g.operand(s.x), off: int32(s.cell.at)})
+	g.emit(xinstr{op: set, b: g.operand(s.x), off: uint32(s.cell.at)})
 }
 
 func (g *xgen) setMap(s *stmt) {
 	k := g.operand(s.key)
 	x := g.operand(s.x)
-	in := xinstr{op: xMapSet, b: k, c: x, off: int32(s.m.at)}
+	in := xinstr{op: xMapSet, b: k, c: x, off: uint32(s.m.at)}
 	switch val := s.m.val; {
 	case s.bin == syntax.Plus && val.typ == tUint:
 		in.op, in.lo = xMapAdd, ^uint64(0)>>(64-8*val.size)

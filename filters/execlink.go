@@ -165,10 +165,10 @@ func onRecordInstr(in *instr, t, f int32) xinstr {
 	}
 	switch {
 	case in.op == iText8:
-		out.op, out.off, out.lo, out.len = xText8, in.off, in.lo, in.len
+		out.op, out.off, out.lo, out.len = xText8, uint32(in.off), in.lo, in.len
 		out.end = uint16(max(fl.Offset+fl.Size, fl.Offset+8))
 	case gl.kind == globSuffix && len(gl.lit) <= 8 && len(gl.lit) > 0 && fl.Size == 16 && fl.Offset >= 8:
-		out.op, out.off, out.b, out.end = xSuffix, int32(fl.Offset), uint8(len(gl.lit)), uint16(fl.Offset+16)
+		out.op, out.off, out.b, out.end = xSuffix, uint32(fl.Offset), uint8(len(gl.lit)), uint16(fl.Offset+16)
 		for i, c := range gl.lit {
 			out.lo |= uint64(c) << (8 * i)
 		}

@@ -42,7 +42,7 @@ func (g *xgen) into(n *node, a uint8) {
 			return
 		}
 		g.visit(n.load.name)
-		g.emit(xinstr{op: loadAt(xLoadU8, n.load), a: a, off: int32(n.load.off)})
+		g.emit(xinstr{op: loadAt(xLoadU8, n.load), a: a, off: uint32(n.load.off)})
 	case opElem:
 		b := g.operand(n.kids[0])
 		g.visit(n.fld.Name)
@@ -71,11 +71,11 @@ func (g *xgen) into(n *node, a uint8) {
 		if n.cell.perCPU {
 			o = xCPUState
 		}
-		g.emit(xinstr{op: o, a: a, off: int32(n.cell.at)})
+		g.emit(xinstr{op: o, a: a, off: uint32(n.cell.at)})
 	case opMapGet:
-		g.emit(xinstr{op: xMapGet, a: a, b: g.operand(n.kids[0]), off: int32(n.m.at)})
+		g.emit(xinstr{op: xMapGet, a: a, b: g.operand(n.kids[0]), off: uint32(n.m.at)})
 	case opDelta:
-		g.emit(xinstr{op: xDelta, a: a, b: g.operand(n.kids[0]), off: int32(n.cell.at)})
+		g.emit(xinstr{op: xDelta, a: a, b: g.operand(n.kids[0]), off: uint32(n.cell.at)})
 	case opUser:
 		if g.inline[n.call] {
 			g.callInline(n, a)

@@ -96,6 +96,26 @@ func (h *hashTable) slot(key uint64) *hashSlot {
 	}
 }
 
+// removeAlone takes key away where nothing stands behind it that may have to move; false
+// where that is not so.
+func (h *hashTable) removeAlone(key uint64) bool {
+	s := h.find(key)
+	if s == nil {
+		return true
+	}
+	mask := uint(len(h.slots) - 1)
+	for i := h.home(key); ; i++ {
+		if t := &h.slots[i&mask]; t == s {
+			if h.slots[(i+1)&mask].used {
+				return false
+			}
+			h.n--
+			*s = hashSlot{}
+			return true
+		}
+	}
+}
+
 // remove takes key away, and moves up what stood behind it for want of room.
 func (h *hashTable) remove(key uint64) {
 	s := h.find(key)
