@@ -54,8 +54,7 @@ type Program struct {
 	min     int  // length from which on no static field is cut off
 	simple  bool // only fused atoms: match runs it
 	onFault bool
-	plain   []plain // all tests of a program of few, where they cannot fault
-	truth   uint32  // the verdict, by which of them hold
+	flat    flat // all tests of a program of few, where they cannot fault
 
 	// Of a program with statements or state, which has no root and no code:
 	file    *syntax.File
