@@ -31,7 +31,7 @@ const (
 	xCompare // b k c, by value
 	xNonZero // b != 0
 	xInSet   // b in aux.set
-	xMapHas  // b in table
+	xMapHas  // b in table; a <- table [b]
 	xStrEq   // string b == string c
 	xStrGlob // string b ~ aux.glob
 	xStrFn   // aux.fun(string b, string c)
@@ -48,6 +48,8 @@ const (
 	xFault    // ends with the fault lo
 	xRound    // a <- a + 1; a fault where it was lo
 	xMove     // a <- b
+	xMoveTo   // a <- b; to t
+	xRangeAdd // where b - lo <= len, a <- the low 64 - size bits of a + c
 	xLoadU8   // a <- load
 	xLoadU16  //
 	xLoadU32  //
@@ -82,7 +84,7 @@ const (
 	xAddCPU   // the processor's cells[off] <- (cells[off] + b) & lo
 	xMapGet   // a <- table off [b]
 	xMapSet   // table off [b] <- c
-	xMapAdd   // table off [b] <- (table off [b] + c) & lo
+	xMapAdd   // a, table off [b] <- (table off [b] + c) & lo
 	xMapOp    // table off [b] <- table off [b] k c, cut to size
 	xMapDel   // takes b out of table off
 	xDelta    // a <- b - cells[off+1], 0 where cells[off] is 0; sets both

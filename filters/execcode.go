@@ -80,6 +80,7 @@ func (g *xgen) program(b *body) []xinstr {
 	g.here(start)
 	g.frame, g.next, g.strs = nil, g.high, g.hiStr
 	g.forget(0)
+	g.changed(nil)
 	g.block(b.main)
 	return g.link()
 }
@@ -97,6 +98,7 @@ func (g *xgen) function(f *function) {
 	g.frames[f] = fr
 	g.frame = fr
 	g.forget(0)
+	g.changed(nil)
 	g.here(fr.entry)
 	g.block(f.body)
 }
@@ -184,6 +186,7 @@ func (g *xgen) block(list []*stmt) {
 }
 
 func (g *xgen) stmt(s *stmt) {
+	g.loud = s.key != nil && s.key.effects || s.x != nil && s.x.effects || s.cond != nil && s.cond.effects
 	if s.op == stSet {
 		// The variable, where it is new, keeps its register to the end of the block.
 		r, ok := g.vars[s.v]
@@ -209,6 +212,7 @@ func (g *xgen) stmt(s *stmt) {
 		g.setMap(s)
 	case stDelete:
 		g.emit(xinstr{op: xMapDel, b: g.operand(s.key), off: uint32(s.m.at)})
+		g.changed(s.m)
 	case stIf:
 		g.ifStmt(s)
 	case stFor:
@@ -279,6 +283,7 @@ func (g *xgen) forStmt(s *stmt) {
 		g.emit(xinstr{op: xMove, a: rounds, b: g.constant(0)})
 	}
 	head, in, next, end := g.label(), g.label(), g.label(), g.label()
+	g.changed(nil)
 	g.here(head)
 	g.cond(s.cond, in, end)
 	known := g.known()
@@ -407,6 +412,7 @@ func (g *xgen) test(n *node, t, f int32) {
 		g.compare(n, &out)
 	case opMapHas:
 		out.op, out.b, out.off = xMapHas, g.operand(n.kids[0]), uint32(n.m.at)
+		out.a = g.find(n.m, out.b)
 	case opStrEq, opStrFn:
 		a, b := g.str(), g.str()
 		g.strInto(n.kids[0], a)

@@ -14,7 +14,13 @@ type opt struct {
 	loads map[load]int
 	slots map[load]uint8
 	have  map[load]uint8
-	trail []load
+	trail []fact
+	// found are the registers that hold m[key], for keys in registers that are set once;
+	// values are the registers for that.
+	found  map[entry]uint8
+	values map[entry]uint8
+	// loud: the statement being made changes state while it is computed.
+	loud bool
 	// declared are the variables of the blocks around this place.
 	declared []*variable
 	// fixed are the values of the loop variables of unrolled loops, times the rounds
@@ -22,6 +28,18 @@ type opt struct {
 	fixed  map[*variable]uint64
 	times  int
 	inline map[*function]bool
+}
+
+// fact is what is known from a place on: that a field is loaded, or an element of a map.
+type fact struct {
+	load load
+	entry
+}
+
+// entry is an element of a map, by the register of its key.
+type entry struct {
+	m   *table
+	key uint8
 }
 
 // Limits of what is written out where it is run.
@@ -34,6 +52,7 @@ const (
 // prepare counts the loads, and finds the functions that stand where they are called.
 func (g *xgen) prepare(b *body) {
 	g.loads, g.slots, g.have = make(map[load]int), make(map[load]uint8), make(map[load]uint8)
+	g.found, g.values = make(map[entry]uint8), make(map[entry]uint8)
 	g.fixed, g.times, g.inline = make(map[*variable]uint64), 1, make(map[*function]bool)
 	if g.sparing {
 		return
@@ -93,14 +112,66 @@ func assigns(list []*stmt, v *variable) bool {
 	return false
 }
 
-// known is how many fields are loaded; forget goes back to that where ways join again.
+// known is how many facts there are; forget goes back to that where ways join again.
 func (g *xgen) known() int { return len(g.trail) }
 
 func (g *xgen) forget(n int) {
-	for _, l := range g.trail[n:] {
-		delete(g.have, l)
+	for _, f := range g.trail[n:] {
+		if f.m != nil {
+			delete(g.found, f.entry)
+		} else {
+			delete(g.have, f.load)
+		}
 	}
 	g.trail = g.trail[:n]
+}
+
+// changed forgets the elements of m, of every map where m is nil.
+func (g *xgen) changed(m *table) {
+	for e := range g.found {
+		if m == nil || e.m == m {
+			delete(g.found, e)
+		}
+	}
+}
+
+// find is the register for m[key] of an operation that finds it, and remembers that it
+// is there; the sink where nothing would know when key is another.
+func (g *xgen) find(m *table, key uint8) uint8 {
+	if g.sparing || int(key) < g.low {
+		return g.sink
+	}
+	e := entry{m, key}
+	r, ok := g.values[e]
+	if !ok {
+		if g.low-1 <= g.high {
+			return g.sink
+		}
+		g.low--
+		r = uint8(g.low)
+		g.values[e] = r
+	}
+	g.found[e] = r
+	g.trail = append(g.trail, fact{entry: e})
+	return r
+}
+
+// element is the register that holds m[key] for n, where one does.
+func (g *xgen) element(n *node) (r uint8, ok bool) {
+	key, known := uint8(0), false
+	switch k := n.kids[0]; k.op {
+	case opLoad:
+		key, known = g.have[k.load]
+	default:
+		if v, is := g.constOf(k); is {
+			key, known = g.consts[v]
+		}
+	}
+	if !known {
+		return 0, false
+	}
+	r, ok = g.found[entry{n.m, key}]
+	return r, ok
 }
 
 // slot is the register that keeps the field, ok is false where none does.
@@ -118,7 +189,7 @@ func (g *xgen) slot(l load) (r uint8, ok bool) {
 
 func (g *xgen) remember(l load, r uint8) {
 	g.have[l] = r
-	g.trail = append(g.trail, l)
+	g.trail = append(g.trail, fact{load: l})
 }
 
 // loaded is the register of a field that several places read, where it is loaded first.
@@ -298,11 +369,11 @@ func (g *xgen) callInline(n *node, a uint8) {
 		g.vars[v] = regs[i]
 	}
 	g.charge(1)
-	fr, known := g.frame, g.known()
+	fr, known, loud := g.frame, g.known(), g.loud
 	g.frame = &frame{inline: true, ret: a, end: g.label()}
 	g.block(fn.body)
 	g.here(g.frame.end)
-	g.frame = fr
+	g.frame, g.loud = fr, loud
 	g.forget(known)
 	for _, v := range fn.params {
 		delete(g.vars, v)
@@ -354,10 +425,11 @@ func (g *xgen) setState(s *stmt) {
 func (g *xgen) setMap(s *stmt) {
 	k := g.operand(s.key)
 	x := g.operand(s.x)
-	in := xinstr{op: xMapSet, b: k, c: x, off: uint32(s.m.at)}
+	in := xinstr{op: xMapSet, a: g.sink, b: k, c: x, off: uint32(s.m.at)}
+	g.changed(s.m)
 	switch val := s.m.val; {
 	case s.bin == syntax.Plus && val.typ == tUint:
-		in.op, in.lo = xMapAdd, ^uint64(0)>>(64-8*val.size)
+		in.op, in.lo, in.a = xMapAdd, ^uint64(0)>>(64-8*val.size), g.find(s.m, k)
 	case s.bin != 0:
 		in.op, in.k, in.typ, in.size = xMapOp, s.bin, val.typ, val.size
 	}

@@ -1,6 +1,10 @@
 package filters
 
-import "github.com/perfpipe/perfpipe"
+import (
+	"math/bits"
+
+	"github.com/perfpipe/perfpipe"
+)
 
 // link puts places for labels, and takes out what need not be there: jumps to jumps and
 // to what comes next, charges that the test behind them can make, and what no way leads to.
@@ -30,12 +34,33 @@ func (g *xgen) link() []xinstr {
 			live[i] = !folded(code, target, live, i)
 		}
 	}
+	code = compact(code, live)
+	live, target = reached(code)
+	for i := range len(code) - 1 {
+		if live[i+1] {
+			live[i+1] = !fused(code, target, i)
+		}
+	}
 	return compact(code, live)
+}
+
+// fused does what the instruction behind i does in i as well, where that has one for both.
+func fused(code []xinstr, target []int, i int) bool {
+	in, next := &code[i], &code[i+1]
+	switch {
+	case in.op == xMove && next.op == xJump && target[i+1] == 0:
+		in.op, in.t = xMoveTo, next.t
+		return true
+	case in.op == xRange && next.op == xAddMask && in.t == int32(i+1) && in.f == int32(i+2) && target[i+1] == 1 && next.a == next.b && next.lo&(next.lo+1) == 0:
+		in.op, in.a, in.c, in.size = xRangeAdd, next.a, next.c, uint8(bits.LeadingZeros64(next.lo))
+		return true
+	}
+	return false
 }
 
 // jumps reports whether o goes to t.
 func (o xop) jumps() bool {
-	return o < firstPlain || o == xJump || o == xBack || o == xCall
+	return o < firstPlain || o == xJump || o == xBack || o == xCall || o == xMoveTo
 }
 
 // threaded is where a jump to at comes to in the end.
@@ -49,14 +74,13 @@ func threaded(code []xinstr, at int32) int32 {
 	return at
 }
 
-// reached finds the instructions that can be run, and those that more lead to than the
-// one before them.
-func reached(code []xinstr) (live, target []bool) {
-	live, target = make([]bool, len(code)), make([]bool, len(code)+1)
+// reached finds the instructions that can be run, and how many jump to each.
+func reached(code []xinstr) (live []bool, target []int) {
+	live, target = make([]bool, len(code)), make([]int, len(code)+1)
 	todo := []int32{0}
 	jump := func(at int32) {
 		if at >= 0 {
-			target[at] = true
+			target[at]++
 			todo = append(todo, at)
 		}
 	}
@@ -75,7 +99,7 @@ func reached(code []xinstr) (live, target []bool) {
 			if in.op == xCall {
 				jump(at + 1)
 			}
-			if in.op < firstPlain || in.op == xJump || in.op == xBack || in.op == xCall || in.op == xRet || in.op == xFault {
+			if in.op < firstPlain || in.op == xJump || in.op == xMoveTo || in.op == xBack || in.op == xCall || in.op == xRet || in.op == xFault {
 				break
 			}
 			at++
@@ -86,9 +110,9 @@ func reached(code []xinstr) (live, target []bool) {
 
 // folded hands the charge at i to what follows it on the only way there, where nothing
 // between can fault or be seen from outside, so that the count at every fault is as it was.
-func folded(code []xinstr, target, live []bool, i int) bool {
+func folded(code []xinstr, target []int, live []bool, i int) bool {
 	n := code[i].lo
-	for j := i + 1; j < len(code) && !target[j] && live[j]; j++ {
+	for j := i + 1; j < len(code) && target[j] == 0 && live[j]; j++ {
 		in := &code[j]
 		switch {
 		case in.op == xCharge:

@@ -111,7 +111,11 @@ func (m *machine) run(code []xinstr, raw []byte, start int32, left int) (int32, 
 		case xNonZero:
 			hit = regs[in.b] != 0
 		case xMapHas:
-			hit = m.mem.tables[in.off].find(regs[in.b]) != nil
+			v := uint64(0)
+			if s := m.tables[in.off].find(regs[in.b]); s != nil {
+				v, hit = s.val, true
+			}
+			regs[in.a] = v
 		case xNever:
 		case xJump:
 			pc = uint(in.t)
@@ -150,6 +154,20 @@ func (m *machine) run(code []xinstr, raw []byte, start int32, left int) (int32, 
 			continue
 		case xMove:
 			regs[in.a] = regs[in.b]
+			pc++
+			continue
+		case xMoveTo:
+			regs[in.a] = regs[in.b]
+			pc = uint(in.t)
+			continue
+		case xRangeAdd:
+			if left -= int(in.cost); left < 0 {
+				return 0, -1, FaultBudget
+			}
+			if regs[in.b]-in.lo <= in.len {
+				n := in.size & 63
+				regs[in.a] = (regs[in.a] + regs[in.c]) << n >> n
+			}
 			pc++
 			continue
 		case xLoadU8:
@@ -316,6 +334,7 @@ func (m *machine) run(code []xinstr, raw []byte, start int32, left int) (int32, 
 				return 0, left, FaultMapFull
 			}
 			s.val = (s.val + regs[in.c]) & in.lo
+			regs[in.a] = s.val
 			pc++
 			continue
 		case xMapDel:

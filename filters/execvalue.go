@@ -19,6 +19,11 @@ func (g *xgen) operand(n *node) uint8 {
 			g.visit(metaName(n))
 			return g.clock
 		}
+	case opMapGet:
+		// What changes the map changes the register.
+		if r, ok := g.element(n); ok && !g.loud {
+			return r
+		}
 	}
 	r := g.reg()
 	next, strs := g.next, g.strs
@@ -73,6 +78,10 @@ func (g *xgen) into(n *node, a uint8) {
 		}
 		g.emit(xinstr{op: o, a: a, off: uint32(n.cell.at)})
 	case opMapGet:
+		if r, ok := g.element(n); ok {
+			g.move(a, r)
+			return
+		}
 		g.emit(xinstr{op: xMapGet, a: a, b: g.operand(n.kids[0]), off: uint32(n.m.at)})
 	case opDelta:
 		g.emit(xinstr{op: xDelta, a: a, b: g.operand(n.kids[0]), off: uint32(n.cell.at)})
@@ -187,6 +196,7 @@ func (g *xgen) call(n *node) {
 		}
 		g.emit(xinstr{op: o, a: fr.params[i], b: regs[i]})
 	}
+	g.changed(nil)
 	g.emit(xinstr{op: xCall, a: fr.ret, t: fr.entry})
 	g.next, g.strs = next, strs
 }
