@@ -80,6 +80,7 @@ const (
 	xSetState // cells[off] <- b
 	xAddState // cells[off] <- (cells[off] + b) & lo
 	xCPUState // a <- the processor's cells[off]
+	xSubCPU   // a <- b - the processor's cells[off]
 	xSetCPU   // the processor's cells[off] <- b
 	xAddCPU   // the processor's cells[off] <- (cells[off] + b) & lo
 	xMapGet   // a <- table off [b]
@@ -95,6 +96,7 @@ const (
 	xStrlen   // a <- strlen(string b)
 	xHash     // a <- hash(string b)
 	xEmit     // column off <- b
+	xEmits    // as xEmit, for each of aux.emits
 	xEmitStr  // column off <- string b
 	xEmitNull // column off has no value
 	xVisit    // names aux.name to the tracer
@@ -132,6 +134,13 @@ type xaux struct {
 	fun  builtin
 	fld  *perfpipe.Field
 	name string
+	// emits are columns and the registers of their values.
+	emits []columnOf
+}
+
+type columnOf struct {
+	column uint32
+	reg    uint8
 }
 
 // Registers of a machine. What stays there is at their upper end: the time, constants, fields.

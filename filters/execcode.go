@@ -373,7 +373,9 @@ func (g *xgen) cond(n *node, t, f int32) {
 		return
 	}
 	next, strs := g.next, g.strs
-	g.test(n, t, f)
+	if !g.condInline(n, t, f) {
+		g.test(n, t, f)
+	}
 	g.next, g.strs = next, strs
 }
 

@@ -354,8 +354,22 @@ func (g *xgen) unroll(s *stmt) bool {
 
 // callInline makes the statements of a function here, with its result in register a.
 func (g *xgen) callInline(n *node, a uint8) {
-	fn := n.call
 	next, strs := g.next, g.strs
+	g.bind(n)
+	g.charge(1)
+	fr, known, loud := g.frame, g.known(), g.loud
+	g.frame = &frame{inline: true, ret: a, end: g.label()}
+	g.block(n.call.body)
+	g.here(g.frame.end)
+	g.frame, g.loud = fr, loud
+	g.forget(known)
+	g.unbind(n)
+	g.next, g.strs = next, strs
+}
+
+// bind gives the parameters of a function that stands here the registers of its arguments.
+func (g *xgen) bind(n *node) {
+	fn := n.call
 	regs := make([]uint8, len(n.kids))
 	for i, k := range n.kids {
 		regs[i] = g.operand(k)
@@ -368,17 +382,45 @@ func (g *xgen) callInline(n *node, a uint8) {
 		}
 		g.vars[v] = regs[i]
 	}
-	g.charge(1)
-	fr, known, loud := g.frame, g.known(), g.loud
-	g.frame = &frame{inline: true, ret: a, end: g.label()}
-	g.block(fn.body)
-	g.here(g.frame.end)
-	g.frame, g.loud = fr, loud
-	g.forget(known)
-	for _, v := range fn.params {
+}
+
+func (g *xgen) unbind(n *node) {
+	for _, v := range n.call.params {
 		delete(g.vars, v)
 	}
-	g.next, g.strs = next, strs
+}
+
+// condInline makes a predicate that calls a function of one condition over its arguments:
+// the condition itself. The call and the predicate are charged before it, as nothing in
+// it can fault or be seen from outside.
+func (g *xgen) condInline(n *node, t, f int32) bool {
+	if n.op != opUser || !g.inline[n.call] || n.typ != tBool {
+		return false
+	}
+	body := n.call.body
+	if len(body) != 1 || body[0].op != stReturn || !calm(body[0].x) {
+		return false
+	}
+	g.bind(n)
+	g.charge(2)
+	g.cond(body[0].x, t, f)
+	g.unbind(n)
+	return true
+}
+
+// calm reports whether n is made of variables and constants, and cannot fault.
+func calm(n *node) bool {
+	switch n.op {
+	case opConst, opVar, opBin, opNeg, opCompl, opCast, opCond, opNot, opAnd, opOr, opIn, opMask, opCmp:
+	default:
+		return false
+	}
+	for _, k := range n.kids {
+		if !calm(k) {
+			return false
+		}
+	}
+	return !n.faults && !n.effects && n.typ != tStr
 }
 
 // cast cuts a value; where it is a sum or a difference, with it.

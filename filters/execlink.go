@@ -40,6 +40,10 @@ func (g *xgen) link() []xinstr {
 		if live[i+1] {
 			live[i+1] = !fused(code, target, i)
 		}
+		for j := i + 1; live[i] && (code[i].op == xEmit || code[i].op == xEmits) && j < len(code) && code[j].op == xEmit && target[j] == 0; j++ {
+			joinEmits(&code[i], &code[j])
+			live[j] = false
+		}
 	}
 	return compact(code, live)
 }
@@ -56,6 +60,14 @@ func fused(code []xinstr, target []int, i int) bool {
 		return true
 	}
 	return false
+}
+
+// joinEmits makes the column of next with those of in, which is an xEmit or made here.
+func joinEmits(in, next *xinstr) {
+	if in.op == xEmit {
+		*in = xinstr{op: xEmits, aux: &xaux{emits: []columnOf{{in.off, in.b}}}}
+	}
+	in.aux.emits = append(in.aux.emits, columnOf{next.off, next.b})
 }
 
 // jumps reports whether o goes to t.
@@ -141,7 +153,7 @@ func folded(code []xinstr, target []int, live []bool, i int) bool {
 func (o xop) pure() bool {
 	switch o {
 	case xMove, xAdd, xSub, xMul, xAnd, xOr, xXor, xMask, xAddMask, xSubMask, xNeg, xCompl, xCast, xFn, xMeta,
-		xState, xCPUState, xMapGet, xStrConst, xStrComm, xStrMove, xStrlen, xHash:
+		xState, xCPUState, xSubCPU, xMapGet, xStrConst, xStrComm, xStrMove, xStrlen, xHash:
 		return true
 	}
 	return false

@@ -308,6 +308,10 @@ func (m *machine) run(code []xinstr, raw []byte, start int32, left int) (int32, 
 			regs[in.a] = m.cpu[in.off]
 			pc++
 			continue
+		case xSubCPU:
+			regs[in.a] = regs[in.b] - m.cpu[in.off]
+			pc++
+			continue
 		case xSetCPU:
 			m.cpu[in.off] = regs[in.b]
 			pc++
@@ -343,9 +347,16 @@ func (m *machine) run(code []xinstr, raw []byte, start int32, left int) (int32, 
 			}
 			pc++
 			continue
+		case xEmits:
+			for _, e := range in.aux.emits {
+				m.ints[e.column] = regs[e.reg]
+				m.emitted |= 1 << (e.column & 63)
+			}
+			pc++
+			continue
 		case xEmit:
 			m.ints[in.off] = regs[in.b]
-			m.emitted |= 1 << in.off
+			m.emitted |= 1 << (in.off & 63)
 			pc++
 			continue
 		default:

@@ -61,6 +61,10 @@ func (g *xgen) into(n *node, a uint8) {
 		g.emit(xinstr{op: xMeta, a: a, b: uint8(n.meta)})
 	case opBin:
 		b := g.operand(n.kids[0])
+		if k := n.kids[1]; n.bin == syntax.Minus && k.op == opState && k.cell.perCPU {
+			g.emit(xinstr{op: xSubCPU, a: a, b: b, off: uint32(k.cell.at)})
+			return
+		}
 		c := g.operand(n.kids[1])
 		g.emit(g.binInstr(n, a, b, c))
 	case opNeg:

@@ -99,20 +99,22 @@ func (h *hashTable) slot(key uint64) *hashSlot {
 // removeAlone takes key away where nothing stands behind it that may have to move; false
 // where that is not so.
 func (h *hashTable) removeAlone(key uint64) bool {
-	s := h.find(key)
-	if s == nil {
-		return true
-	}
-	mask := uint(len(h.slots) - 1)
+	slots := h.slots
+	mask := uint(len(slots) - 1)
 	for i := h.home(key); ; i++ {
-		if t := &h.slots[i&mask]; t == s {
-			if h.slots[(i+1)&mask].used {
-				return false
-			}
-			h.n--
-			*s = hashSlot{}
+		s := &slots[i&mask]
+		if !s.used {
 			return true
 		}
+		if s.key != key {
+			continue
+		}
+		if slots[(i+1)&mask].used {
+			return false
+		}
+		h.n--
+		*s = hashSlot{}
+		return true
 	}
 }
 
