@@ -1,6 +1,9 @@
 package filters
 
-import "github.com/perfpipe/perfpipe/filters/syntax"
+import (
+	"github.com/perfpipe/perfpipe/filters/syntax"
+	"github.com/perfpipe/perfpipe/perfev/bpf"
+)
 
 // The intermediate form of programs: statements over the typed trees of ir.go. Names
 // are resolved to variables, cells and tables; constants are folded; every value that
@@ -71,6 +74,8 @@ type layout struct {
 	global int // cells of the memory
 	perCPU int // cells of each processor
 	sites  map[int]*cell
+	// kept describes all this to programs in the kernel.
+	kept *bpf.Memory
 }
 
 func (l *layout) cell(name string, t vtype, perCPU bool, init uint64) *cell {

@@ -61,6 +61,8 @@ type tracing struct {
 	code       asm.Instructions
 	// events are those that it records; a program that keeps the scope has none.
 	events []int
+	// decides is what decides in it.
+	decides *bpf.Code
 }
 
 // openTracepoints loads the programs of the events in list. What cannot be loaded goes
@@ -77,10 +79,13 @@ func (s *Source) openTracepoints(list []int) error {
 	}
 	calls := callGroups{}
 	for _, i := range list {
-		if calls.add(t, i, s.schemas[i]) {
+		if s.cfg.Events[i].Code == nil && calls.add(t, i, s.schemas[i]) {
 			continue
 		}
 		p, err := s.addTracepoint(i, k)
+		if err != nil && s.withoutCode(i, err) {
+			p, err = s.addTracepoint(i, k)
+		}
 		if err != nil {
 			if err := s.refuse(i, err); err != nil {
 				return err
@@ -105,7 +110,7 @@ func (s *Source) openTracepoints(list []int) error {
 		}
 		plan = append(plan, p)
 	}
-	if err := s.attachAll(list, plan); err != nil {
+	if err := s.attachAll(list, plan, k); err != nil {
 		return err
 	}
 	return s.seedScope()
@@ -123,7 +128,7 @@ func (s *Source) refuseAll(events []int, err error) error {
 
 // attachAll loads what is planned and attaches it in order: what keeps the scope comes
 // first, and without it nothing of list can be recorded.
-func (s *Source) attachAll(list []int, plan []tracing) error {
+func (s *Source) attachAll(list []int, plan []tracing, k *bpf.Kernel) error {
 	t := s.programs.points
 	progs, errs := loadTracing(plan)
 	for i, p := range plan {
@@ -132,6 +137,16 @@ func (s *Source) attachAll(list []int, plan []tracing) error {
 		if err == nil {
 			if at, err = link.AttachTracing(link.TracingOptions{Program: progs[i], AttachType: ebpf.AttachTraceRawTp}); err != nil {
 				err = errors.Join(fmt.Errorf("attach program: %w", err), progs[i].Close())
+			}
+		}
+		if err != nil && p.decides != nil && s.withoutCode(p.events[0], err) {
+			if p, err = s.addTracepoint(p.events[0], k); err == nil && p.code != nil {
+				if err = s.attachAll(list, []tracing{p}, k); err != nil {
+					return err
+				}
+			}
+			if err == nil {
+				continue
 			}
 		}
 		switch {
@@ -154,6 +169,7 @@ func (s *Source) attachAll(list []int, plan []tracing) error {
 			t.progs = append(t.progs, own)
 			for _, ev := range p.events {
 				t.has[ev] = true
+				s.programs.codes.runs(ev, p.decides)
 			}
 		}
 	}
@@ -233,17 +249,25 @@ func (t *tracepoints) slot(event int) int {
 // attached at once and has no code to be loaded.
 func (s *Source) addTracepoint(event int, k *bpf.Kernel) (p tracing, err error) {
 	t, sc := s.programs.points, s.schemas[event]
+	m := t.maps
+	if m.Code, err = s.code(event); err != nil {
+		return p, err
+	}
+	if c, ok := callOf(sc, int(s.pidOff)); ok {
+		m.Slot = t.slot(event)
+		code, err := bpf.AssembleCall(c, m)
+		return tracing{tracepoint: callTracepoint(c.Exit), code: code, events: []int{event}, decides: m.Code}, err
+	}
 	trace, err := bpf.MapTrace(sc, k, kernelRelease())
 	if err != nil && s.cfg.Engine != EngineBPF {
 		return p, err
 	}
-	m := t.maps
 	m.Slot = t.slot(event)
 	if err != nil {
 		return p, s.addGeneric(event, m, err)
 	}
 	code, err := bpf.AssembleTrace(trace, m)
-	return tracing{tracepoint: trace.Tracepoint, code: code, events: []int{event}}, err
+	return tracing{tracepoint: trace.Tracepoint, code: code, events: []int{event}, decides: m.Code}, err
 }
 
 // loadError says what a program that was not loaded means.
@@ -289,6 +313,7 @@ func (s *Source) addGeneric(event int, m bpf.TraceMaps, unmapped error) error {
 	}
 	t.progs = append(t.progs, tracepointProgram{prog: prog, at: at, event: event})
 	t.has[event] = true
+	s.programs.codes.runs(event, m.Code)
 	return nil
 }
 
