@@ -237,3 +237,58 @@ func (g *xgen) strInto(n *node, a uint8) {
 		g.emit(xinstr{op: xFault, lo: uint64(FaultUnreadable)})
 	}
 }
+
+// cast cuts a value; where it is a sum or a difference, with it.
+func (g *xgen) cast(n *node, a uint8) {
+	kid := n.kids[0]
+	lo := ^uint64(0) >> (64 - n.width)
+	_, known := g.constOf(kid)
+	switch {
+	case n.typ != tUint:
+		g.emit(xinstr{op: xCast, a: a, b: g.operand(kid), size: n.width, typ: n.typ})
+		return
+	case known, kid.op != opBin, kid.bin != syntax.Plus && kid.bin != syntax.Minus:
+		g.emit(xinstr{op: xMask, a: a, b: g.operand(kid), lo: lo})
+		return
+	}
+	b := g.operand(kid.kids[0])
+	c := g.operand(kid.kids[1])
+	o := xAddMask
+	if kid.bin == syntax.Minus {
+		o = xSubMask
+	}
+	g.emit(xinstr{op: o, a: a, b: b, c: c, lo: lo})
+}
+
+// setState writes a cell; where it becomes more by something, at once.
+func (g *xgen) setState(s *stmt) {
+	set, add := xSetState, xAddState
+	if s.cell.perCPU {
+		set, add = xSetCPU, xAddCPU
+	}
+	x, mask := s.x, ^uint64(0)
+	if x.op == opCast && x.typ == tUint {
+		x, mask = x.kids[0], mask>>(64-x.width)
+	}
+	if x.op == opBin && x.bin == syntax.Plus && x.kids[0].op == opState && x.kids[0].cell == s.cell {
+		if y := x.kids[1]; y.op == opVar || y.op == opConst {
+			g.emit(xinstr{op: add, b: g.operand(y), off: uint32(s.cell.at), lo: mask})
+			return
+		}
+	}
+	g.emit(xinstr{op: set, b: g.operand(s.x), off: uint32(s.cell.at)})
+}
+
+func (g *xgen) setMap(s *stmt) {
+	k := g.operand(s.key)
+	x := g.operand(s.x)
+	in := xinstr{op: xMapSet, a: g.sink, b: k, c: x, off: uint32(s.m.at)}
+	g.changed(s.m)
+	switch val := s.m.val; {
+	case s.bin == syntax.Plus && val.typ == tUint:
+		in.op, in.lo, in.a = xMapAdd, ^uint64(0)>>(64-8*val.size), g.find(s.m, k)
+	case s.bin != 0:
+		in.op, in.k, in.typ, in.size = xMapOp, s.bin, val.typ, val.size
+	}
+	g.emit(in)
+}
