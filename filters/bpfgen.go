@@ -52,7 +52,17 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 	most, bounded := cost(g.b.main)
 	g.counted = g.b.layout != nil && (place.Left || !bounded || most > uint64(g.p.budget))
 	if g.counted {
-		g.Add(asm.Mov.Imm(asm.R9, int32(g.p.budget)))
+		// The verifier is not to know the number: it would look at all that comes behind
+		// a branch once for each number that the ways through it leave.
+		at := int16(place.Stack - 8)
+		if place.Stack-8 < bpf.StackEnd {
+			return nil, errStack
+		}
+		g.Add(
+			asm.StoreImm(asm.RFP, at, int64(g.p.budget), asm.Word),
+			asm.StoreImm(asm.RFP, at+4, 0, asm.Word),
+			asm.LoadMem(asm.R9, asm.RFP, at, asm.DWord),
+		)
 	}
 	g.block(g.b.main)
 	for f := FaultNone; f <= FaultMapFull; f++ {
@@ -60,6 +70,14 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 			g.Mark(label)
 			g.Add(asm.Mov.Imm(asm.R1, int32(f)))
 			g.Jump(place.Fault)
+		}
+	}
+	for range 8 {
+		for g.Tidy() {
+		}
+		g.Out = bpf.Prune(g.Out)
+		if !g.Tidy() {
+			break
 		}
 	}
 	if g.err == nil && len(g.Out) > maxBPFCode {
