@@ -175,6 +175,9 @@ func (w *writer) value(depth int) string {
 		}
 		return "(" + a + ") " + w.pick("/", "%") + " " + w.pick("3", "-7", "1000")
 	case 1:
+		if w.faulty && w.numbers {
+			return "(" + a + ") " + w.pick("<<", ">>") + " ((" + b + w.pick(") + 0 * a)", ") & 67)")
+		}
 		if w.faulty {
 			return "(" + a + ") " + w.pick("<<", ">>") + " (" + b + ")"
 		}
@@ -187,7 +190,7 @@ func (w *writer) value(depth int) string {
 		return "((" + w.cond(0) + ") ? (" + a + ") : (" + b + "))"
 	case 5:
 		if w.faulty && w.numbers {
-			return w.pick("arr4", "b4", "saddr6") + "[" + a + "]"
+			return w.pick("arr4", "b4", "saddr6") + "[(" + a + w.pick(") + 0 * a]", ") & 7]")
 		}
 		if w.faulty {
 			return w.pick("arr4", "b4", "dyn", "str", "next_comm") + "[" + a + "]"
@@ -195,7 +198,7 @@ func (w *writer) value(depth int) string {
 		return w.pick("popcount", "log2", "ntohs", "ntohl", "bswap", "abs", "hash") + "(" + a + ")"
 	}
 	if w.numbers && w.r.IntN(8) == 0 {
-		return w.pick("min", "max") + "(" + a + ", " + b + ")"
+		return w.pick("min((s64)(", "max((s64)(") + a + "), (s64)(" + b + "))"
 	}
 	return "(" + a + ") " + w.pick("+", "-", "*", "&", "|", "^") + " (" + b + ")"
 }
