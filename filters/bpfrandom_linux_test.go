@@ -20,8 +20,8 @@ import (
 // bpfTally counts what became of random programs.
 type bpfTally struct {
 	compiled, ran, records, kept int
-	faults                               map[Fault]int
-	reasons                              map[string]int
+	faults                       map[Fault]int
+	reasons                      map[string]int
 }
 
 func (y *bpfTally) log(t *testing.T) {

@@ -76,6 +76,14 @@ func (c *Code) Mark(label string) {
 // Jump goes to label.
 func (c *Code) Jump(label string) { c.Add(asm.Ja.Label(label)) }
 
+// MayGoto is a jump to label that the kernel makes where a loop has no end, after some
+// millions of rounds. The verifier then need not find one: BPF_JCOND of
+// include/uapi/linux/bpf.h, Linux 6.9.
+func (c *Code) MayGoto(label string) {
+	const jcond = asm.OpCode(0xe0) | asm.OpCode(asm.JumpClass)
+	c.Add(asm.Instruction{OpCode: jcond, Offset: -1}.WithReference(label))
+}
+
 // fits reports whether v is an immediate operand: 32 bits, widened by their sign.
 func fits(v uint64) bool { return int64(v) >= math.MinInt32 && int64(v) <= math.MaxInt32 }
 
