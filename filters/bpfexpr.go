@@ -136,6 +136,8 @@ func (g *bpfGen) value(n *node) {
 		g.delta(n)
 	case opUser:
 		g.call(n)
+	case opStrConst, opStrField, opComm:
+		g.string(n)
 	case opCond:
 		if n.typ == tBool {
 			g.boolean(n)

@@ -19,14 +19,17 @@ type bpfGen struct {
 	counted bool
 	next    int // the stack is free below this offset
 	vars    map[*variable]int
-	scope   []*variable         // those of the blocks around what is being made
-	texts   map[*variable]*node // what strings are, by the variable that stands for them
+	scope   []*variable // those of the blocks around what is being made
 	faults  map[Fault]string
-	fn      *bpfFrame
-	brk     string
-	cont    string
-	rounds  uint64 // of the loops around what is being made
-	err     error
+	texts   *bpfTexts
+	memory  int // of each of two texts
+	// functions are the loops that go through texts; they stand behind all else.
+	functions asm.Instructions
+	fn        *bpfFrame
+	brk       string
+	cont      string
+	rounds    uint64 // of the loops around what is being made
+	err       error
 }
 
 // bpfFrame is a function that is being put in where it is called.
@@ -36,7 +39,8 @@ type bpfFrame struct {
 }
 
 func newBPFGen(p *Program, b *body) *bpfGen {
-	return &bpfGen{p: p, b: b, vars: make(map[*variable]int), texts: make(map[*variable]*node), faults: make(map[Fault]string), rounds: 1}
+	t := newBPFTexts(b)
+	return &bpfGen{p: p, b: b, vars: make(map[*variable]int), texts: t, memory: t.textMemory(b), faults: make(map[Fault]string), rounds: 1}
 }
 
 // fail notes the first thing that code for eBPF cannot do.
@@ -62,6 +66,7 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 			g.Jump(place.Fault)
 		}
 	}
+	g.Add(g.functions...)
 	if g.err == nil && len(g.Out) > maxBPFCode {
 		g.fail("it is %d instructions, more than the %d that jumps reach over", len(g.Out), maxBPFCode)
 	}
@@ -120,7 +125,6 @@ func (g *bpfGen) block(list []*stmt) {
 	}
 	for _, v := range g.scope[scope:] {
 		delete(g.vars, v)
-		delete(g.texts, v)
 	}
 	g.next, g.scope = next, g.scope[:scope]
 }
@@ -176,10 +180,6 @@ func (g *bpfGen) stmt(s *stmt) {
 
 // set gives v a value, and a place where it has none.
 func (g *bpfGen) set(v *variable, x *node) {
-	if v.typ == tStr {
-		g.setText(v, x)
-		return
-	}
 	at, ok := g.vars[v]
 	if !ok {
 		at = g.slot()
@@ -275,29 +275,16 @@ func (g *bpfGen) emit(s *stmt) {
 // call puts a function in where it is called, its result into R0.
 func (g *bpfGen) call(n *node) {
 	f := n.call
-	if f.ret.typ == tStr {
-		g.fail("the function %s() returns a string", f.name)
-		return
-	}
 	next := g.next
 	defer func() { g.next = next }()
 	args := make([]int, len(n.kids))
-	texts := make([]*node, len(n.kids))
 	for i, k := range n.kids {
-		if k.typ == tStr {
-			texts[i] = g.text(k)
-			continue
-		}
 		g.value(k)
 		args[i] = g.slot()
 		g.store(args[i], asm.R0)
 	}
 	for i, v := range f.params {
-		if v.typ == tStr {
-			g.texts[v] = texts[i]
-		} else {
-			g.vars[v] = args[i]
-		}
+		g.vars[v] = args[i]
 	}
 	g.charge()
 	fr, brk, cont := g.fn, g.brk, g.cont
