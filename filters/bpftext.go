@@ -129,7 +129,7 @@ func (g *bpfGen) needs() (late bool, text int) {
 			late = late || n.op == opMeta && n.meta == metaTime || n.op == opRate || n.located()
 		})
 	})
-	return late, 2 * g.memory
+	return late, g.textSize()
 }
 
 // located reports whether n reads what lies behind the fields.
@@ -252,7 +252,7 @@ func (g *bpfGen) choose(ids []int, do func(text *node)) {
 	g.Mark(end)
 }
 
-// place puts into R3 the offset from R7 of a field's bytes, and into R4 how many they
+// bytes puts into R3 the offset from R7 of a field's bytes, and into R4 how many they
 // are; a record without them ends the program. It changes R5.
 func (g *bpfGen) bytes(f *perfpipe.Field) {
 	if f.Loc == perfpipe.LocStatic {

@@ -52,6 +52,8 @@ func TestBPFTextSameAsInProcess(t *testing.T) {
 	f := s.Field("str")
 	putInt(far.Raw[f.Offset+2:f.Offset+4], 60000)
 	records = append(records, far)
+	// The longest record: its end is that of the memory, as far as the verifier knows.
+	records = append(records, withText(s, strings.Repeat("ab", 2)+strings.Repeat("\x00", maxTextMemory-4-s.Size)))
 	for _, src := range []string{
 		`next_comm == "bash"`, `next_comm != "bash"`, `next_comm == ""`, `next_comm == "0123456789abcde"`, `next_comm == "0123456789abcdef0"`,
 		`tag == "abcdef"`, `tag == "abc"`, `tag == "abcdefgh"`, `tag ~ "abcdef*"`, `tag ~ "*"`,

@@ -75,7 +75,6 @@ func (g *bpfGen) cpus(n *node, t code.Target) {
 	g.bytes(n.fld)
 	g.Add(asm.JSet.Imm(asm.R4, 7, g.fault(FaultTruncated)))
 	g.charge()
-	g.Add(asm.Mov.Reg(asm.R5, asm.R7), asm.Add.Reg(asm.R5, asm.R3))
 	some := n.bin == syntax.And
 	if !some {
 		g.Add(asm.JGT.Imm(asm.R4, maxCPUs/8, g.fault(FaultTruncated)))
@@ -102,7 +101,11 @@ func (g *bpfGen) cpus(n *node, t code.Target) {
 		if some && w == 0 {
 			continue
 		}
-		g.Add(asm.JGT.Imm(asm.R3, int32(g.place.Size-8*(i+1)), t.False), asm.LoadMem(asm.R0, asm.R5, int16(8*i), asm.DWord))
+		g.Add(
+			asm.JGT.Imm(asm.R3, int32(g.place.Size-8*(i+1)), t.False),
+			asm.Mov.Reg(asm.R5, asm.R7), asm.Add.Reg(asm.R5, asm.R3),
+			asm.LoadMem(asm.R0, asm.R5, int16(8*i), asm.DWord),
+		)
 		if some {
 			g.Const(asm.R1, w)
 			g.Add(asm.JSet.Reg(asm.R0, asm.R1, t.True))

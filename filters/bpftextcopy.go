@@ -20,7 +20,7 @@ func (g *bpfGen) scratch(second code.Flag, frame int) {
 	g.Add(asm.JLT.Imm(asm.R1, int32(m.CPUs), in), asm.Mov.Imm(asm.R1, 0))
 	g.Mark(in)
 	g.Add(
-		asm.Mul.Imm(asm.R1, int32(2*g.memory)),
+		asm.Mul.Imm(asm.R1, int32(g.textSize())),
 		asm.LoadMapValue(asm.R2, m.Text, uint32(at)),
 		asm.Add.Reg(asm.R1, asm.R2),
 	)
@@ -79,4 +79,12 @@ func (g *bpfGen) loopOver(frame int, rounds asm.Register, round func(name string
 	name := g.Label() + "f"
 	g.functions = append(g.functions, round(name)...)
 	g.Loop(name, rounds, frame)
+}
+
+// textSize is the memory for texts that each processor has.
+func (g *bpfGen) textSize() int {
+	if g.memory == 0 {
+		return 0
+	}
+	return 2*g.memory + code.SearchSize
 }

@@ -175,9 +175,9 @@ func (g *bpfGen) kernelLocated(ks *kernelString, pat code.Segment, t code.Target
 // sameUpTo compares the R4 bytes at R3 from the record on with s and its NUL, as far as
 // both go.
 func (g *bpfGen) sameUpTo(s code.Segment, t code.Target) {
-	g.Add(asm.Mov.Reg(asm.R5, asm.R7), asm.Add.Reg(asm.R5, asm.R3))
 	for i, k := range append(s[:len(s):len(s)], nul()) {
 		g.Add(asm.JEq.Imm(asm.R4, int32(i), t.True), asm.JGT.Imm(asm.R3, int32(g.place.Size-i-1), t.False))
+		g.Add(asm.Mov.Reg(asm.R5, asm.R7), asm.Add.Reg(asm.R5, asm.R3))
 		g.Match(asm.R5, i, code.Segment{k}, false, t.False)
 	}
 	g.Jump(t.True)

@@ -144,12 +144,12 @@ func (g *bpfGen) headed(f *perfpipe.Field, end string) {
 		return
 	}
 	head := g.Label()
-	g.Add(asm.Mov.Reg(asm.R2, asm.R7), asm.Add.Reg(asm.R2, asm.R3))
 	for i := range p.HeadSize {
 		here, next := g.Label(), g.Label()
 		g.Add(
 			asm.JEq.Imm(asm.R4, int32(i), here),
 			asm.JGT.Imm(asm.R3, int32(g.place.Size-i-1), end),
+			asm.Mov.Reg(asm.R2, asm.R7), asm.Add.Reg(asm.R2, asm.R3),
 			asm.LoadMem(asm.R0, asm.R2, int16(i), asm.Byte),
 			asm.JNE.Imm(asm.R0, 0, next),
 		)

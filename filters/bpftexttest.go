@@ -153,6 +153,7 @@ func (g *bpfGen) matchLocated(s code.Segment, exact code.Flag, t code.Target) {
 	g.Add(
 		asm.JEq.Imm(asm.R4, int32(len(s)), t.True),
 		asm.JGT.Imm(asm.R3, int32(room-1), t.False),
+		asm.Mov.Reg(asm.R5, asm.R7), asm.Add.Reg(asm.R5, asm.R3),
 		asm.LoadMem(asm.R0, asm.R5, int16(len(s)), asm.Byte),
 		asm.JEq.Imm(asm.R0, 0, t.True),
 	)
@@ -236,7 +237,12 @@ func (g *bpfGen) compareTexts(n *node, t code.Target) {
 		g.Add(asm.JLT.Reg(asm.R0, asm.R5, t.False), asm.Sub.Reg(asm.R0, asm.R5))
 		g.store(frame+code.FramePos, asm.R0)
 	default:
-		g.Add(code.StoreConst(asm.RFP, frame+code.FrameFound, 0), code.StoreConst(asm.RFP, frame+code.FrameAt, 0), asm.Mov.Imm(asm.R5, code.MaxLoops))
+		g.load(asm.R1, frame+code.FrameOther)
+		g.Add(
+			code.StoreConst(asm.RFP, frame+code.FrameFound, 0),
+			code.StoreConst(asm.R1, g.memory, 0), code.StoreConst(asm.R1, g.memory+8, 0),
+			asm.Mov.Imm(asm.R5, code.MaxLoops),
+		)
 	}
 	g.loopOver(frame, asm.R5, func(name string) asm.Instructions {
 		if n.op == opStrFn && n.fun == fnContains {

@@ -15,10 +15,8 @@ const (
 	FramePos = 32
 	// FrameFound is whether it found what it looked for.
 	FrameFound = 40
-	// FrameAt is where it is in the second text.
-	FrameAt = 48
 	// FrameSize is the size of a frame.
-	FrameSize = 56
+	FrameSize = 48
 )
 
 // MaxLoops is the most rounds of a loop: BPF_MAX_LOOPS, include/linux/bpf.h.
@@ -122,13 +120,20 @@ func SameRound(name string, most int) asm.Instructions {
 	return c.end(more, stop)
 }
 
-// SearchRound is a step of looking for the other text in the text: FramePos is where,
-// FrameAt how many bytes are the same there.
+// SearchSize is how many bytes behind the memory of the second text a search needs: where
+// it is in the text, and how many bytes are the same there, both 0 at first. They are not
+// in the frame, as the verifier would follow numbers there through every round.
+const SearchSize = 16
+
+// SearchRound is a step of looking for the other text in the text; both have memory of
+// most bytes.
 func SearchRound(name string, most int) asm.Instructions {
 	c := round(name)
 	more, stop, whole, differ := c.Label(), c.Label(), c.Label(), c.Label()
+	pos, same := int16(most), int16(most+8)
 	c.Add(
-		asm.LoadMem(asm.R3, asm.R6, FramePos, asm.DWord), asm.LoadMem(asm.R4, asm.R6, FrameAt, asm.DWord),
+		asm.LoadMem(asm.R9, asm.R6, FrameOther, asm.DWord),
+		asm.LoadMem(asm.R3, asm.R9, pos, asm.DWord), asm.LoadMem(asm.R4, asm.R9, same, asm.DWord),
 		asm.LoadMem(asm.R0, asm.R6, FrameOtherLen, asm.DWord),
 		asm.JGE.Reg(asm.R4, asm.R0, whole),
 		asm.Mov.Reg(asm.R7, asm.R3), asm.Add.Reg(asm.R7, asm.R4),
@@ -136,14 +141,14 @@ func SearchRound(name string, most int) asm.Instructions {
 		asm.JGE.Reg(asm.R7, asm.R0, stop),
 		asm.JGT.Imm(asm.R7, int32(most-1), stop), asm.JGT.Imm(asm.R4, int32(most-1), stop),
 		asm.LoadMem(asm.R8, asm.R6, FrameText, asm.DWord), asm.Add.Reg(asm.R8, asm.R7),
-		asm.LoadMem(asm.R9, asm.R6, FrameOther, asm.DWord), asm.Add.Reg(asm.R9, asm.R4),
-		asm.LoadMem(asm.R0, asm.R8, 0, asm.Byte), asm.LoadMem(asm.R1, asm.R9, 0, asm.Byte),
+		asm.Mov.Reg(asm.R5, asm.R9), asm.Add.Reg(asm.R5, asm.R4),
+		asm.LoadMem(asm.R0, asm.R8, 0, asm.Byte), asm.LoadMem(asm.R1, asm.R5, 0, asm.Byte),
 		asm.JNE.Reg(asm.R0, asm.R1, differ),
-		asm.Add.Imm(asm.R4, 1), asm.StoreMem(asm.R6, FrameAt, asm.R4, asm.DWord),
+		asm.Add.Imm(asm.R4, 1), asm.StoreMem(asm.R9, same, asm.R4, asm.DWord),
 	)
 	c.Jump(more)
 	c.Mark(differ)
-	c.Add(asm.Add.Imm(asm.R3, 1), asm.StoreMem(asm.R6, FramePos, asm.R3, asm.DWord), StoreConst(asm.R6, FrameAt, 0))
+	c.Add(asm.Add.Imm(asm.R3, 1), asm.StoreMem(asm.R9, pos, asm.R3, asm.DWord), StoreConst(asm.R9, int(same), 0))
 	c.Jump(more)
 	c.Mark(whole)
 	c.Add(StoreConst(asm.R6, FrameFound, 1))
