@@ -19,13 +19,16 @@ type bpfGen struct {
 	counted bool
 	next    int // the stack is free below this offset
 	vars    map[*variable]int
-	scope   []*variable         // those of the blocks around what is being made
-	texts   map[*variable]*node // what strings are, by the variable that stands for them
+	scope   []*variable // those of the blocks around what is being made
 	faults  map[Fault]string
-	fn      *bpfFrame
-	brk     string
-	cont    string
-	rounds  uint64 // of the loops around what is being made
+	texts   *bpfTexts
+	memory  int // of each of two texts
+	// functions are the loops that go through texts; they stand behind all else.
+	functions asm.Instructions
+	fn        *bpfFrame
+	brk       string
+	cont      string
+	rounds    uint64 // of the loops around what is being made
 	// large: there are loops of more rounds than the verifier is to follow one by one.
 	large bool
 	err   error
@@ -38,7 +41,8 @@ type bpfFrame struct {
 }
 
 func newBPFGen(p *Program, b *body) *bpfGen {
-	return &bpfGen{p: p, b: b, vars: make(map[*variable]int), texts: make(map[*variable]*node), faults: make(map[Fault]string), rounds: 1}
+	t := newBPFTexts(b)
+	return &bpfGen{p: p, b: b, vars: make(map[*variable]int), texts: t, memory: t.textMemory(b), faults: make(map[Fault]string), rounds: 1}
 }
 
 // fail notes the first thing that code for eBPF cannot do.
@@ -83,6 +87,7 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 			break
 		}
 	}
+	g.Add(g.functions...)
 	if g.err == nil && len(g.Out) > maxBPFCode {
 		g.fail("it is %d instructions, more than the %d that jumps reach over", len(g.Out), maxBPFCode)
 	}
@@ -104,8 +109,10 @@ func (g *bpfGen) room(n int) int {
 	return g.next
 }
 
-// store puts R0 into a slot, load takes a register out of it.
-func (g *bpfGen) store(at int) { g.Add(asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.DWord)) }
+// store puts a register into a slot, load takes it out.
+func (g *bpfGen) store(at int, reg asm.Register) {
+	g.Add(asm.StoreMem(asm.RFP, int16(at), reg, asm.DWord))
+}
 
 func (g *bpfGen) load(reg asm.Register, at int) {
 	g.Add(asm.LoadMem(reg, asm.RFP, int16(at), asm.DWord))
@@ -124,7 +131,7 @@ func (g *bpfGen) hide(at int, v uint64) {
 // all that the rounds before it make of it.
 func (g *bpfGen) keep(at int) {
 	if !g.large {
-		g.store(at)
+		g.store(at, asm.R0)
 		return
 	}
 	g.Add(
@@ -162,7 +169,6 @@ func (g *bpfGen) block(list []*stmt) {
 	}
 	for _, v := range g.scope[scope:] {
 		delete(g.vars, v)
-		delete(g.texts, v)
 	}
 	g.next, g.scope = next, g.scope[:scope]
 }
@@ -183,7 +189,7 @@ func (g *bpfGen) stmt(s *stmt) {
 	case stDelete:
 		g.value(s.key)
 		at := g.slot()
-		g.store(at)
+		g.store(at, asm.R0)
 		g.table(s.m, at)
 		g.Add(asm.FnMapDeleteElem.Call())
 	case stIf:
@@ -218,10 +224,6 @@ func (g *bpfGen) stmt(s *stmt) {
 
 // set gives v a value, and a place where it has none.
 func (g *bpfGen) set(v *variable, x *node) {
-	if v.typ == tStr {
-		g.setText(v, x)
-		return
-	}
 	at, ok := g.vars[v]
 	if !ok {
 		at = g.slot()
@@ -245,7 +247,7 @@ func (g *bpfGen) ret(x *node) {
 		return
 	}
 	g.value(x)
-	g.store(g.fn.ret)
+	g.store(g.fn.ret, asm.R0)
 	g.Jump(g.fn.end)
 }
 
@@ -315,16 +317,16 @@ func (g *bpfGen) emit(s *stmt) {
 		g.Mark(yes)
 	}
 	g.value(s.x)
-	g.store(at)
+	g.store(at, asm.R0)
 	g.load(asm.R0, mask)
 	g.Add(asm.Or.Imm(asm.R0, bit))
-	g.store(mask)
+	g.store(mask, asm.R0)
 	if s.cond != nil {
 		g.Jump(end)
 		g.Mark(null)
 		g.load(asm.R0, mask)
 		g.Add(asm.And.Imm(asm.R0, ^bit))
-		g.store(mask)
+		g.store(mask, asm.R0)
 		g.Mark(end)
 	}
 }
@@ -332,29 +334,16 @@ func (g *bpfGen) emit(s *stmt) {
 // call puts a function in where it is called, its result into R0.
 func (g *bpfGen) call(n *node) {
 	f := n.call
-	if f.ret.typ == tStr {
-		g.fail("the function %s() returns a string", f.name)
-		return
-	}
 	next := g.next
 	defer func() { g.next = next }()
 	args := make([]int, len(n.kids))
-	texts := make([]*node, len(n.kids))
 	for i, k := range n.kids {
-		if k.typ == tStr {
-			texts[i] = g.text(k)
-			continue
-		}
 		g.value(k)
 		args[i] = g.slot()
 		g.keep(args[i])
 	}
 	for i, v := range f.params {
-		if v.typ == tStr {
-			g.texts[v] = texts[i]
-		} else {
-			g.vars[v] = args[i]
-		}
+		g.vars[v] = args[i]
 	}
 	g.charge()
 	fr, brk, cont := g.fn, g.brk, g.cont
