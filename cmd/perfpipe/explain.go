@@ -262,7 +262,7 @@ func explainEngine(w io.Writer, o *explainOptions, ev perfev.Event) {
 func describeRefusals(ch perfev.Choice) string {
 	var b strings.Builder
 	for _, r := range ch.Refusals {
-		fmt.Fprintf(&b, "  not %s: %v\n", r.Engine, r.Err)
+		fmt.Fprintf(&b, "  not %s: %s\n", r.Engine, briefly(r.Err))
 	}
 	return b.String()
 }
