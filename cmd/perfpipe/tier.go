@@ -12,6 +12,7 @@ import (
 	"github.com/perfpipe/perfpipe/collector"
 	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/filters"
+	"github.com/perfpipe/perfpipe/perfev"
 	"github.com/perfpipe/perfpipe/perfev/bpf"
 )
 
@@ -259,6 +260,16 @@ func briefly(err error) string {
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
+}
+
+// noEngine says why no program records an event.
+func noEngine(ch perfev.Choice) string {
+	for _, r := range ch.Refusals {
+		if r.Engine == perfev.EngineBPF {
+			return briefly(r.Err)
+		}
+	}
+	return fmt.Sprintf("the engine is %s, and only programs run code", ch.Engine)
 }
 
 // emitted are the columns of a program that has decided in the kernel.

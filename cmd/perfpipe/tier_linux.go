@@ -88,16 +88,6 @@ func giveCode(cfg *perfev.Config, plan []*planned) {
 	put()
 }
 
-// noEngine says why no program records an event.
-func noEngine(ch perfev.Choice) string {
-	for _, r := range ch.Refusals {
-		if r.Engine == perfev.EngineBPF {
-			return briefly(r.Err)
-		}
-	}
-	return fmt.Sprintf("the engine is %s, and only programs run code", ch.Engine)
-}
-
 // settleCode notes which events programs decide, and reports whether they must be opened
 // again, as another one that shares what they keep is not among them.
 func settleCode(src *perfev.Source, plan []*planned) (again bool) {
