@@ -68,9 +68,18 @@ func (t *codeTrial) verify(w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	spec := &ebpf.ProgramSpec{Name: "perfpipe", Type: ebpf.RawTracepoint, Instructions: whole, License: "GPL"}
 	began := time.Now()
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "perfpipe", Type: ebpf.RawTracepoint, Instructions: whole, License: "GPL"})
+	prog, err := ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogDisabled: true})
 	took := time.Since(began)
+	if err != nil {
+		level := ebpf.LogLevelBranch
+		if errors.Is(err, unix.E2BIG) {
+			// Each instruction that it followed would be told, a million and more.
+			level = ebpf.LogLevelStats
+		}
+		prog, err = ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogLevel: level})
+	}
 	var refused *ebpf.VerifierError
 	switch {
 	case err == nil:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/cilium/ebpf"
 
@@ -255,7 +256,12 @@ func (p *planned) notKernel() string {
 // briefly is the first line of an error, without what the verifier said.
 func briefly(err error) string {
 	var v *ebpf.VerifierError
-	if errors.As(err, &v) {
+	switch {
+	case errors.Is(err, syscall.E2BIG):
+		return "the kernel does not take the program: its verifier follows a million instructions, and there are more ways through it"
+	case errors.Is(err, syscall.EFAULT):
+		return "the kernel does not take the program: its verifier fails at it"
+	case errors.As(err, &v):
 		return fmt.Sprintf("the kernel does not take the program: %v", v.Cause)
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
