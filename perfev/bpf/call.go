@@ -20,14 +20,14 @@ type Call struct {
 
 // AssembleCall returns the program for c, of type tracing and attach type trace_raw_tp.
 func AssembleCall(c *Call, m TraceMaps) (asm.Instructions, error) {
-	if c.PID < 4 || c.PID > CallNumber-4 || c.PID%4 != 0 || c.Number < 0 || c.Number >= MaxCalls || c.Args < 0 || c.Args > MaxCallArgs || c.Exit && c.Args != 1 || c.Type <= 0 || c.Type > 0xffff {
+	if c.PID != 4 || c.Number < 0 || c.Number >= MaxCalls || c.Args < 0 || c.Args > MaxCallArgs || c.Exit && c.Args != 1 || c.Type <= 0 || c.Type > 0xffff {
 		return nil, fmt.Errorf("system call %d with %d arguments and common_pid at %d", c.Number, c.Args, c.PID)
 	}
 	if err := m.check(); err != nil {
 		return nil, err
 	}
 	a := &tracer{t: &Trace{Type: c.Type, PID: c.PID, Size: CallArgs + 8*c.Args}, m: m}
-	a.fill = func() { a.callFields(c) }
+	a.parts = a.callParts(c)
 	a.scope(-1, func() {
 		if c.Exit {
 			a.arg(asm.R2, 0)
@@ -47,24 +47,24 @@ func AssembleCall(c *Call, m TraceMaps) (asm.Instructions, error) {
 	return a.end()
 }
 
-// callFields writes the record of a call.
-func (a *tracer) callFields(c *Call) {
-	a.add(
-		asm.StoreImm(record, RawOffset, int64(c.Type), asm.Word),
-		asm.LoadMem(asm.R1, task, int16(a.m.Task.PID), asm.Word),
-		asm.StoreMem(record, int16(RawOffset+c.PID), asm.R1, asm.Word),
-		asm.Mov.Imm(asm.R1, int32(c.Number)),
-		asm.StoreMem(record, RawOffset+CallNumber, asm.R1, asm.DWord),
-	)
-	if c.Exit {
-		a.arg(asm.R1, 1)
-		a.add(asm.StoreMem(record, RawOffset+CallArgs, asm.R1, asm.DWord))
-		return
+// callParts is the record of a call.
+func (a *tracer) callParts(c *Call) []part {
+	number := func() {
+		a.add(asm.Mov.Imm(asm.R1, int32(c.Number)), asm.StoreMem(record, RawOffset+CallNumber, asm.R1, asm.DWord))
 	}
-	if c.Args > 0 {
-		a.arg(asm.R2, 0)
-	}
+	parts := append(a.common(), part{from: CallNumber, size: 8, write: number})
 	for i := range c.Args {
-		a.add(asm.LoadMem(asm.R1, asm.R2, int16(a.m.Task.Regs[i]), asm.DWord), asm.StoreMem(record, int16(RawOffset+CallArgs+8*i), asm.R1, asm.DWord))
+		at := int16(RawOffset + CallArgs + 8*i)
+		write := func() {
+			if c.Exit {
+				a.arg(asm.R1, 1)
+			} else {
+				a.arg(asm.R2, 0)
+				a.add(asm.LoadMem(asm.R1, asm.R2, int16(a.m.Task.Regs[i]), asm.DWord))
+			}
+			a.add(asm.StoreMem(record, at, asm.R1, asm.DWord))
+		}
+		parts = append(parts, part{from: CallArgs + 8*i, size: 8, write: write})
 	}
+	return parts
 }

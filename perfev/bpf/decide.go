@@ -63,19 +63,31 @@ func zero(at int) asm.Instruction {
 	return asm.Instruction{OpCode: asm.StoreImmOp(asm.DWord), Dst: asm.RFP, Offset: int16(at)}
 }
 
-// decide writes the code: it goes on where the record is kept.
-func (c *code) decide(k *Code, p Place) {
-	for i := range 1 + k.Filter.Emits {
-		c.add(zero(p.Emits + 8*i))
-	}
-	kept, fault := c.label("kept"), c.label("fault")
-	p.Accept, p.Fault, p.Prefix, p.Maps = kept, fault, c.label("hook")+"_", k.Maps
-	list, err := k.Filter.Write(&p)
+// write has the filter make its instructions.
+func (c *code) write(k *Code, p *Place) asm.Instructions {
+	p.Accept, p.Fault, p.Prefix, p.Maps = c.label("kept"), c.label("fault"), c.label("hook")+"_", k.Maps
+	list, err := k.Filter.Write(p)
 	if err != nil && c.err == nil {
 		c.err = fmt.Errorf("write the filter: %w", err)
 	}
+	return list
+}
+
+// decide puts the code in: it goes on where the record is kept.
+func (c *code) decide(k *Code, p Place) {
+	list := c.write(k, &p)
+	c.put(k, &p, list)
+}
+
+// put puts instructions in that were written for a place.
+func (c *code) put(k *Code, p *Place, list asm.Instructions) {
+	if n := k.Filter.Emits; n > 0 {
+		for i := range 1 + n {
+			c.add(zero(p.Emits + 8*i))
+		}
+	}
 	c.add(list...)
-	c.mark(fault)
+	c.mark(p.Fault)
 	known, here := c.label("known"), c.label("here")
 	c.add(
 		asm.Mov.Reg(asm.R9, asm.R1),
@@ -94,12 +106,13 @@ func (c *code) decide(k *Code, p Place) {
 		asm.Mov.Imm(asm.R2, 1),
 		asm.AddAtomic.Mem(asm.R1, asm.R2, asm.DWord, 0),
 	)
-	if k.Filter.PassFaults {
-		c.add(zero(p.Emits))
-	} else {
+	switch {
+	case !k.Filter.PassFaults:
 		c.add(asm.Ja.Label(p.Reject))
+	case k.Filter.Emits > 0:
+		c.add(zero(p.Emits))
 	}
-	c.mark(kept)
+	c.mark(p.Accept)
 }
 
 // emitted copies the values from the stack to the end of the record, which has size
@@ -133,14 +146,65 @@ func (a *tracer) emits() int {
 	return HookStack - a.m.Code.emitsSize()
 }
 
-// early writes the fields in place to the stack and decides there.
+// early decides on a copy of what the code reads, on the stack.
 func (a *tracer) early() {
 	if !a.isEarly() {
 		return
 	}
+	p := a.place(RawOffset+a.t.Size, a.area(), "exit")
+	list := a.write(a.m.Code, &p)
+	read := reads(list, RawOffset+a.t.Size)
 	a.add(asm.Mov.Reg(record, asm.RFP), asm.Add.Imm(record, int32(a.area())))
-	a.fill()
-	a.decide(a.m.Code, a.place(RawOffset+a.t.Size, a.area(), "exit"))
+	for i := range a.parts {
+		part := &a.parts[i]
+		if part.early = anyOf(read[RawOffset+part.from : RawOffset+part.from+part.size]); part.early {
+			part.write()
+		}
+	}
+	a.put(a.m.Code, &p, list)
+}
+
+// rest writes the record but for its texts, when it has its place: what was read already
+// is copied, so that it is what was decided upon.
+func (a *tracer) rest() {
+	for i := range a.parts {
+		if p := &a.parts[i]; !p.early {
+			p.write()
+		}
+	}
+	for _, p := range a.parts {
+		if p.early {
+			a.words(asm.RFP, a.area()+RawOffset+p.from, RawOffset+p.from, p.size)
+		}
+	}
+}
+
+// reads says which of so many bytes behind the register of the record instructions read.
+func reads(list asm.Instructions, size int) []bool {
+	read := make([]bool, (size+7)&^7)
+	all := func() {
+		for i := range read {
+			read[i] = true
+		}
+	}
+	for _, in := range list {
+		switch in.OpCode.Class() {
+		case asm.LdXClass:
+			if in.Src != record {
+				continue
+			}
+			for i := range in.OpCode.Size().Sizeof() {
+				if at := int(in.Offset) + i; at >= 0 && at < len(read) {
+					read[at] = true
+				}
+			}
+		case asm.ALU64Class, asm.ALUClass:
+			if in.OpCode.Source() == asm.RegSource && in.Src == record && in.Dst != record {
+				all()
+			}
+		}
+	}
+	return read
 }
 
 // place is one in a program on a tracepoint.

@@ -41,7 +41,7 @@ func AssembleGeneric(g *Generic, m TraceMaps) (asm.Instructions, error) {
 		return nil, err
 	}
 	a := &tracer{t: &Trace{Type: g.Type, PID: g.PID, Size: g.Size}, m: m}
-	a.fill = func() { a.copyFields(g) }
+	a.parts = a.copyParts(g)
 	a.who()
 	a.early()
 	a.length(g)
@@ -138,7 +138,7 @@ func (a *tracer) length(g *Generic) {
 func (a *tracer) copied(g *Generic, room int) {
 	size := RawOffset + g.Size + room
 	a.reserve(a.m.Code.total(size))
-	a.fill()
+	a.rest()
 	if room > 0 {
 		a.add(
 			asm.Mov.Reg(asm.R1, record), asm.Add.Imm(asm.R1, int32(RawOffset+g.Size)),
@@ -156,12 +156,19 @@ func (a *tracer) copied(g *Generic, room int) {
 	a.submit(a.m.Words)
 }
 
-// copyFields writes the fields in place.
-func (a *tracer) copyFields(g *Generic) {
-	a.add(
-		asm.StoreImm(record, RawOffset, int64(g.Type), asm.Word),
-		asm.LoadMem(asm.R1, asm.RFP, slotWho, asm.DWord),
-		asm.StoreMem(record, int16(RawOffset+g.PID), asm.R1, asm.Word),
-	)
-	a.words(context, 8, RawOffset+8, g.Size-8)
+// copyParts are the fields in place: the context's from its 8th byte on, word by word.
+func (a *tracer) copyParts(g *Generic) []part {
+	head := func() {
+		a.add(
+			asm.StoreImm(record, RawOffset, int64(g.Type), asm.Word),
+			asm.LoadMem(asm.R1, asm.RFP, slotWho, asm.DWord),
+			asm.StoreMem(record, int16(RawOffset+g.PID), asm.R1, asm.Word),
+		)
+	}
+	parts := []part{{from: 0, size: 8, write: head}}
+	for at := 8; at < g.Size; at += 8 {
+		n := min(8, g.Size-at)
+		parts = append(parts, part{from: at, size: n, write: func() { a.words(context, at, RawOffset+at, n) }})
+	}
+	return parts
 }

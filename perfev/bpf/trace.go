@@ -139,8 +139,8 @@ type tracer struct {
 	m TraceMaps
 	// texts are the rooms behind the record.
 	texts []room
-	// fill writes the common fields and the fields in place.
-	fill func()
+	// parts are what the record has in place.
+	parts []part
 	// process puts the id of the process that runs into a register.
 	process func(to asm.Register) asm.Instructions
 }
@@ -159,7 +159,7 @@ func AssembleTrace(t *Trace, m TraceMaps) (asm.Instructions, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	a.fill = a.fields
+	a.parts = a.inPlace()
 	a.scope(t.Other, func() {})
 	a.records()
 	a.finish()
@@ -413,11 +413,7 @@ func (a *tracer) record(grown int, full string) {
 		a.add(asm.LoadMem(asm.R1, asm.RFP, slotRing, asm.DWord))
 	}
 	a.reserve(a.m.Code.total(RawOffset + size))
-	if a.isEarly() {
-		a.words(asm.RFP, a.area()+RawOffset, RawOffset, (a.t.Size+7)&^7)
-	} else {
-		a.fill()
-	}
+	a.rest()
 	at := (a.t.Size + 7) &^ 7
 	for _, r := range a.texts {
 		a.textAt(&a.t.Values[r.value], at, r.room(grown), full)
@@ -432,21 +428,39 @@ func (a *tracer) record(grown int, full string) {
 	a.submit(a.m.Words)
 }
 
-// fields writes everything in place.
-func (a *tracer) fields() {
-	a.gaps()
-	a.add(
-		asm.StoreImm(record, RawOffset, int64(a.t.Type), asm.Word),
-		asm.LoadMem(asm.R1, task, int16(a.m.Task.PID), asm.Word),
-		asm.StoreMem(record, int16(RawOffset+a.t.PID), asm.R1, asm.Word),
-	)
-	for i := range a.t.Values {
-		a.value(&a.t.Values[i])
+// part is a piece of the record and what writes it, behind the register of the record.
+type part struct {
+	from, size int
+	write      func()
+	// early is set where it was written to the stack already.
+	early bool
+}
+
+// common are the fields that every event has.
+func (a *tracer) common() []part {
+	pid := func() {
+		a.add(asm.LoadMem(asm.R1, task, int16(a.m.Task.PID), asm.Word), asm.StoreMem(record, int16(RawOffset+a.t.PID), asm.R1, asm.Word))
+	}
+	return []part{
+		{from: 0, size: 4, write: func() { a.add(asm.StoreImm(record, RawOffset, int64(a.t.Type), asm.Word)) }},
+		{from: a.t.PID, size: 4, write: pid},
 	}
 }
 
-// gaps sets what no field covers to 0.
-func (a *tracer) gaps() {
+// inPlace is everything but the texts.
+func (a *tracer) inPlace() []part {
+	parts := append(a.gaps(), a.common()...)
+	for i := range a.t.Values {
+		v := &a.t.Values[i]
+		if v.Kind != KindText && v.Kind != KindMemberText {
+			parts = append(parts, part{from: v.Offset, size: v.Size, write: func() { a.value(v) }})
+		}
+	}
+	return parts
+}
+
+// gaps are what no field covers: zeroes.
+func (a *tracer) gaps() []part {
 	end := (a.t.Size + 7) &^ 7
 	if len(a.texts) == 0 && a.m.Code == nil {
 		end = a.t.Size
@@ -460,11 +474,9 @@ func (a *tracer) gaps() {
 	cover(0, 4)
 	cover(a.t.PID, 4)
 	for _, v := range a.t.Values {
-		// On the stack, texts are not there yet.
-		if !a.isEarly() || v.Kind != KindText && v.Kind != KindMemberText {
-			cover(v.Offset, v.Size)
-		}
+		cover(v.Offset, v.Size)
 	}
+	var parts []part
 	for at := 0; at < end; {
 		if covered[at] {
 			at++
@@ -474,9 +486,11 @@ func (a *tracer) gaps() {
 		for n < 4 && at%(2*n) == 0 && at+2*n <= end && !anyOf(covered[at:at+2*n]) {
 			n *= 2
 		}
-		a.add(asm.StoreImm(record, int16(RawOffset+at), 0, sizeOf(n)))
+		to, size := int16(RawOffset+at), sizeOf(n)
+		parts = append(parts, part{from: at, size: n, write: func() { a.add(asm.StoreImm(record, to, 0, size)) }})
 		at += n
 	}
+	return parts
 }
 
 func anyOf(list []bool) bool {
