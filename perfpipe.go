@@ -101,8 +101,21 @@ type Record struct {
 	// Cgroup is the id of the cgroup v2 that the task was in, the inode of its
 	// folder; 0 where it was not asked for.
 	Cgroup uint64
+	// Emits are the values that a program in the kernel added, little endian: a u64 whose
+	// bit i is set where there is value i, and a u64 for each. It belongs to the source,
+	// as Raw does; nil without such a program. See [Record.Emitted].
+	Emits []byte
 	// CPU is the number of the processor that the event happened on.
 	CPU uint16
+}
+
+// Emitted returns value i of Emits; ok is false where there is none.
+func (r *Record) Emitted(i int) (v uint64, ok bool) {
+	at := 8 + 8*i
+	if i < 0 || i > 63 || at+8 > len(r.Emits) || r.Emits[i/8]>>(i%8)&1 == 0 {
+		return 0, false
+	}
+	return LoadInt(r.Emits[at:at+8], false)
 }
 
 // Stack is a call chain: where an event happened, and who called that, the

@@ -19,8 +19,13 @@ type Config struct {
 	// Filters are by event, as Source.Schemas: a record becomes a row where any of
 	// its event's programs lets it through, or where it has none.
 	Filters [][]Filter
-	// FaultName names the faults that Filters report; it is needed where they do.
+	// FaultName names the faults that Filters and SourceFaults report; it is needed
+	// where they do.
 	FaultName func(fault uint8) string
+	// SourceFaults returns how often a filter that Source itself runs for an event faulted,
+	// by the number of the fault. It is asked when Source has been read to its end, and
+	// may be nil.
+	SourceFaults func(event int) []uint64
 	// Outputs are written to in their order; Run closes them.
 	Outputs []Output
 	// Meta is the key-value metadata of each event's table, by event.
@@ -364,6 +369,17 @@ func (r *run) countFault(event int, fault uint8) {
 	r.faults[event] = f
 }
 
+// addCounts adds two lists of numbers of the same things.
+func addCounts(a, b []uint64) []uint64 {
+	sum := make([]uint64, max(len(a), len(b)))
+	for _, list := range [...][]uint64{a, b} {
+		for i, n := range list {
+			sum[i] += n
+		}
+	}
+	return sum
+}
+
 // sumFaults puts n faults of an event's filters into the summary.
 func (r *run) sumFaults(event, cause string, n uint64) {
 	if r.sum.FaultsBy == nil {
@@ -581,6 +597,9 @@ func (r *run) result(complete bool) *Result {
 	for ev, list := range r.faults {
 		if r.rows[ev] > 0 {
 			filled[TableName(r.cfg.Source.Schemas()[ev])] = true
+		}
+		if r.cfg.SourceFaults != nil {
+			list = addCounts(list, r.cfg.SourceFaults(ev))
 		}
 		for f, n := range list {
 			if n > 0 {

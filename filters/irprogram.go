@@ -1,6 +1,9 @@
 package filters
 
-import "github.com/perfpipe/perfpipe/filters/syntax"
+import (
+	"github.com/perfpipe/perfpipe/filters/syntax"
+	"github.com/perfpipe/perfpipe/perfev/bpf"
+)
 
 // The intermediate form of programs: statements over the typed trees of ir.go. Names
 // are resolved to variables, cells and tables; constants are folded; every value that
@@ -71,6 +74,8 @@ type layout struct {
 	global int // cells of the memory
 	perCPU int // cells of each processor
 	sites  map[int]*cell
+	// kept describes all this to programs in the kernel.
+	kept *bpf.Memory
 }
 
 func (l *layout) cell(name string, t vtype, perCPU bool, init uint64) *cell {
@@ -162,21 +167,22 @@ type body struct {
 
 // walk calls f for every node of the statements.
 func walk(list []*stmt, f func(*node)) {
-	var each func(n *node)
-	each = func(n *node) {
-		if n == nil {
-			return
-		}
-		f(n)
-		for _, k := range n.kids {
-			each(k)
-		}
-	}
 	for _, s := range list {
-		each(s.key)
-		each(s.x)
-		each(s.cond)
+		each(s.key, f)
+		each(s.x, f)
+		each(s.cond, f)
 		walk(s.body, f)
 		walk(s.els, f)
+	}
+}
+
+// each calls f for n, which may be nil, and every node below it.
+func each(n *node, f func(*node)) {
+	if n == nil {
+		return
+	}
+	f(n)
+	for _, k := range n.kids {
+		each(k, f)
 	}
 }

@@ -129,6 +129,9 @@ type Event struct {
 	// KernelFilter says that nobody but the kernel may decide the filter: it means what
 	// the kernel makes of it, or reads what only the kernel can.
 	KernelFilter bool
+	// Code decides in a program what Filter and more say: where a program records the
+	// event it runs, and Filter is for the other engines. See [Source.Decides].
+	Code *bpf.Filter
 	// ReadsContext says that the filter reads common_flags or common_preempt_count, which
 	// the records of programs have as 0.
 	ReadsContext bool
