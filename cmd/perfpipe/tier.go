@@ -63,10 +63,7 @@ func placeFilters(plan []*planned, c *configs.Capture) error {
 		thinCalls(plan)
 	}
 	together(plan)
-	if c.Tier == tierBPF {
-		return allInPrograms(plan)
-	}
-	return nil
+	return allCan(plan, c.Tier)
 }
 
 // filtered reports whether anything is to be decided of the event's records.
@@ -186,19 +183,19 @@ func together(plan []*planned) (changed bool) {
 	return changed
 }
 
-// allInPrograms refuses a plan of which a filter has no code.
-func allInPrograms(plan []*planned) error {
+// allCan refuses a plan of which a filter has no code, where it needs that or it was
+// asked for.
+func allCan(plan []*planned, tier string) error {
 	for _, p := range plan {
-		if p.filtered() && p.code == nil {
-			return usageError(p.noProgram())
+		switch {
+		case !p.filtered() || p.code != nil:
+		case tier == tierBPF:
+			return usageError(fmt.Errorf("event %s: --tier bpf: no program in the kernel can decide its filter: %s", p.schema.Event(), p.noCode))
+		case p.needsCode != nil:
+			return usageError(p.needsCode)
 		}
 	}
 	return nil
-}
-
-// noProgram is the error of an event that no program decides although that is asked for.
-func (p *planned) noProgram() error {
-	return fmt.Errorf("event %s: --tier bpf: no program in the kernel can decide its filter: %s", p.schema.Event(), p.noCode)
 }
 
 // tier says where the event's filter decides.
