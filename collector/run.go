@@ -63,6 +63,15 @@ type Filter interface {
 	Match(r *perfpipe.Record) (ok bool, fault uint8)
 }
 
+// Ahead is a [perfpipe.Source] a part of whose work can be done before Read asks for it:
+// that of a recorded file, which never waits. A live one has no such part.
+type Ahead interface {
+	perfpipe.Source
+	// Ahead is called once, before the first Read, and returns that part. Run calls it
+	// on a goroutine of its own, where it ends when Read has returned an error, at the latest.
+	Ahead() (work func())
+}
+
 // Output is a sink and the way its tables are made.
 type Output struct {
 	Sink perfpipe.Sink
@@ -143,7 +152,18 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		r.w.run()
 	}()
 
+	ahead := make(chan struct{})
+	if s, ok := cfg.Source.(Ahead); ok {
+		work := s.Ahead()
+		go func() {
+			defer close(ahead)
+			work()
+		}()
+	} else {
+		close(ahead)
+	}
 	err = r.read()
+	<-ahead
 	unhook()
 	if p := stopErr.Load(); p != nil {
 		err = errors.Join(err, *p)
