@@ -130,7 +130,7 @@ func (s *Source) refuseAll(events []int, err error) error {
 // first, and without it nothing of list can be recorded.
 func (s *Source) attachAll(list []int, plan []tracing, k *bpf.Kernel) error {
 	t := s.programs.points
-	progs, errs := loadTracing(plan)
+	progs, errs := loadTracing(plan, k)
 	for i, p := range plan {
 		err := errs[i]
 		var at io.Closer
@@ -176,9 +176,9 @@ func (s *Source) attachAll(list []int, plan []tracing, k *bpf.Kernel) error {
 	return nil
 }
 
-// loadTracing loads programs, each with its error. Together they take one reading of
-// the kernel's types, one by one each its own, of some 20 ms.
-func loadTracing(plan []tracing) (progs []*ebpf.Program, errs []error) {
+// loadTracing loads programs, each with its error. Together they share the reading of
+// the kernel's types that k is; one by one each takes its own, of some 20 ms.
+func loadTracing(plan []tracing, k *bpf.Kernel) (progs []*ebpf.Program, errs []error) {
 	progs, errs = make([]*ebpf.Program, len(plan)), make([]error, len(plan))
 	name := func(i int) string { return fmt.Sprintf("p%d", i) }
 	all := &ebpf.CollectionSpec{Programs: make(map[string]*ebpf.ProgramSpec)}
@@ -187,7 +187,7 @@ func loadTracing(plan []tracing) (progs []*ebpf.Program, errs []error) {
 		all.Programs[name(i)] = tracingSpec(p)
 		o.LogDisabled = o.LogDisabled || loadOptions(p.decides).LogDisabled
 	}
-	c, err := ebpf.NewCollectionWithOptions(all, ebpf.CollectionOptions{Programs: o})
+	c, err := ebpf.NewCollectionWithOptions(all, ebpf.CollectionOptions{Programs: o, Cache: k.Cache()})
 	if err == nil {
 		for i := range plan {
 			progs[i] = c.DetachProgram(name(i))
