@@ -53,7 +53,7 @@ func placeFilters(plan []*planned, c *configs.Capture) error {
 			p.noCode = "all is decided in process, as --tier says"
 			err = p.unpush()
 		default:
-			err = p.codeFor(c)
+			p.codeFor(c)
 		}
 		if err != nil {
 			return usageError(err)
@@ -70,9 +70,9 @@ func placeFilters(plan []*planned, c *configs.Capture) error {
 func (p *planned) filtered() bool { return len(p.progs) > 0 }
 
 // codeFor makes the code of the event's filter, or notes why there is none.
-func (p *planned) codeFor(c *configs.Capture) error {
+func (p *planned) codeFor(c *configs.Capture) {
 	if !p.filtered() {
-		return nil
+		return
 	}
 	prog := p.progs[0]
 	switch {
@@ -94,7 +94,6 @@ func (p *planned) codeFor(c *configs.Capture) error {
 		}
 		p.code = code
 	}
-	return nil
 }
 
 // wholeInKernel has the kernel's own language say all of the event's filters.
@@ -192,7 +191,7 @@ func allCan(plan []*planned, tier string) error {
 		case tier == tierBPF:
 			return usageError(fmt.Errorf("event %s: --tier bpf: no program in the kernel can decide its filter: %s", p.schema.Event(), p.noCode))
 		case p.needsCode != nil:
-			return usageError(p.needsCode)
+			return usageError(fmt.Errorf("%w; nor can a program in the kernel: %s", p.needsCode, p.noCode))
 		}
 	}
 	return nil
