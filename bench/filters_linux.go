@@ -243,7 +243,7 @@ func (b *bench) recipes(ctx context.Context, f *Filters) error {
 				break
 			}
 			r.Programs, r.Instructions = c.Programs, c.Instructions
-			r.Code, r.Loaded = append(r.Code, c.Code), append(r.Loaded, c.Loaded)
+			r.Code, r.Loaded, r.CPU = append(r.Code, c.Code), append(r.Loaded, c.Loaded), append(r.CPU, c.CPU)
 		}
 		b.say("", "%s: %s%s ms to loaded", p.title, r.Refused, spreadOf(r.Loaded).milliseconds())
 		f.Recipes = append(f.Recipes, r)
