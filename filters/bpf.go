@@ -13,9 +13,15 @@ import (
 
 // Limits of the code for eBPF.
 const (
-	// maxBPFRounds is how many rounds of loops within each other the verifier is asked to
-	// follow one by one.
+	// maxFollowed is how many rounds of loops within each other the verifier is asked to
+	// follow one by one where there is another way: it takes a millisecond for as many
+	// with a few branches, and 16 seconds for 3600 before it gives up.
+	maxFollowed = 32
+	// maxBPFRounds is the same where there is none.
 	maxBPFRounds = 4096
+	// maxMayGoto is how often a program may come to an exit of its loops. Linux 6.18 looks
+	// at the clock after 65535 times, and was seen to leave the loop then.
+	maxMayGoto = 1<<16 - 2
 	// maxBPFCode keeps jumps within the 16 bits that they have.
 	maxBPFCode = 28000
 	// maxBPFEmits is how many values the stack has room for beside the rest.
@@ -136,6 +142,56 @@ func nodeCost(n *node) (uint64, bool) {
 	}
 	// Whatever else it is, it may stand where a predicate does.
 	return sum + 1, bounded
+}
+
+// loopsOf is how many loops are written in b. Each is entered at most as often as the
+// block around it goes round or its function is called, which the budget counts.
+func loopsOf(b *body) int {
+	n := countLoops(b.main)
+	for _, f := range b.funcs {
+		n += countLoops(f.body)
+	}
+	return n
+}
+
+func countLoops(list []*stmt) (n int) {
+	for _, s := range list {
+		if s.op == stFor {
+			n++
+		}
+		n += countLoops(s.body) + countLoops(s.els)
+	}
+	return n
+}
+
+// mostRounds is how many rounds loops within each other go at most, and whether that is
+// known.
+func mostRounds(list []*stmt) (most uint64, known bool) {
+	most, known = 1, true
+	add := func(n uint64, ok bool) { most, known = max(most, n), known && ok }
+	calls := func(n *node) {
+		if n.op == opUser {
+			add(mostRounds(n.call.body))
+		}
+	}
+	for _, s := range list {
+		in := []*node{s.key, s.x, s.cond}
+		if s.op == stFor {
+			in = in[:2]
+			n, ok := s.rounds()
+			// What decides on a round is looked at before each.
+			cond := &stmt{op: stCall, x: s.cond}
+			once, ok2 := mostRounds(append([]*stmt{cond}, s.body...))
+			add(min(n, MaxBudget)*once, ok && ok2)
+		} else {
+			add(mostRounds(s.body))
+			add(mostRounds(s.els))
+		}
+		for _, x := range in {
+			each(x, calls)
+		}
+	}
+	return min(most, MaxBudget), known
 }
 
 // rounds is how often the loop goes round at most, as far as constants tell.

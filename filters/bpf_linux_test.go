@@ -26,8 +26,15 @@ const (
 	trialLeft    = 32
 	trialEmits   = 40
 	trialRecord  = 160
-	trialSize    = trialRecord + 8 + 8192
 )
+
+// trialMode is how the host counts.
+type trialMode struct {
+	// left has the code say what is left of the budget.
+	left bool
+	// seen is told what became of each record; nil is nobody.
+	seen func(outcome)
+}
 
 // bpfTrial runs a program's code in the kernel on records of our making.
 type bpfTrial struct {
@@ -36,6 +43,7 @@ type bpfTrial struct {
 	io    *ebpf.Map
 	value []byte
 	emits int
+	left  bool
 }
 
 // outcome is what became of a record.
@@ -107,13 +115,14 @@ func newBPFMemory(m *bpf.Memory, text int) (*bpfMemory, error) {
 }
 
 // newBPFTrial loads the code of p for records of up to size bytes.
-func newBPFTrial(t testing.TB, f *bpf.Filter, mem *bpfMemory, size int) (*bpfTrial, error) {
-	io, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: trialSize, MaxEntries: 1, Flags: 1 << 10})
+func newBPFTrial(t testing.TB, f *bpf.Filter, mem *bpfMemory, size int, mode trialMode) (*bpfTrial, error) {
+	room := (trialRecord + bpf.RawOffset + size + 64 + 7) &^ 7
+	io, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: uint32(room), MaxEntries: 1, Flags: 1 << 10})
 	if err != nil {
 		return nil, err
 	}
-	out := &bpfTrial{t: t, io: io, value: make([]byte, trialSize), emits: f.Emits}
-	list, err := trialCode(f, io.FD(), mem.maps, size)
+	out := &bpfTrial{t: t, io: io, value: make([]byte, room), emits: f.Emits, left: mode.left}
+	list, err := trialCode(f, io.FD(), mem.maps, size, mode)
 	if err != nil {
 		_ = io.Close()
 		return nil, err
@@ -131,10 +140,10 @@ func (b *bpfTrial) close() {
 	_ = b.io.Close()
 }
 
-func trialCode(f *bpf.Filter, io int, maps bpf.MemoryMaps, size int) (asm.Instructions, error) {
+func trialCode(f *bpf.Filter, io int, maps bpf.MemoryMaps, size int, mode trialMode) (asm.Instructions, error) {
 	emits := -64 - 8*(1+f.Emits)
 	place := &bpf.Place{
-		Size: bpf.RawOffset + size, Stack: emits, Emits: emits, PID: bpf.RawOffset + 4, Accept: "accept", Reject: "reject", Fault: "fault", Prefix: "hook", Left: true, Maps: maps,
+		Size: bpf.RawOffset + size, Stack: emits, Emits: emits, PID: bpf.RawOffset + 4, Accept: "accept", Reject: "reject", Fault: "fault", Prefix: "hook", Left: mode.left, Maps: maps,
 		CPU: func(to asm.Register) asm.Instructions {
 			return asm.Instructions{asm.LoadMem(to, asm.R6, trialCPU, asm.Word)}
 		},
@@ -183,7 +192,7 @@ func (b *bpfTrial) run(p *Program, r *perfpipe.Record) (outcome, error) {
 	copy(v[trialComm:trialComm+15], r.Comm)
 	binary.LittleEndian.PutUint64(v[trialRecord:], uint64(r.Time))
 	n := copy(v[trialRecord+8:], r.Raw)
-	clear(v[trialRecord+8+n : min(trialRecord+8+n+64, trialSize)])
+	clear(v[trialRecord+8+n : min(trialRecord+8+n+64, len(v))])
 	if err := b.io.Put(uint32(0), v); err != nil {
 		return outcome{}, err
 	}
@@ -204,7 +213,7 @@ func (b *bpfTrial) run(p *Program, r *perfpipe.Record) (outcome, error) {
 			out.emits[i] = binary.LittleEndian.Uint64(v[trialEmits+8+8*i:])
 		}
 	}
-	if p.body != nil {
+	if p.body != nil && b.left {
 		out.used = p.budget - int(int64(binary.LittleEndian.Uint64(v[trialLeft:])))
 	}
 	return out, nil
@@ -236,6 +245,11 @@ func inProcess(p *Program, r *perfpipe.Record) outcome {
 // fails where they differ. It returns why there is no code, nil where there is.
 func compareBPF(t testing.TB, p *Program, records []*perfpipe.Record) error {
 	t.Helper()
+	return compareBPFAs(t, p, records, trialMode{left: true})
+}
+
+func compareBPFAs(t testing.TB, p *Program, records []*perfpipe.Record, mode trialMode) error {
+	t.Helper()
 	f, err := p.BPF()
 	if err != nil {
 		return err
@@ -249,7 +263,7 @@ func compareBPF(t testing.TB, p *Program, records []*perfpipe.Record) error {
 	for _, r := range records {
 		size = max(size, len(r.Raw))
 	}
-	b, err := newBPFTrial(t, f, mem, size)
+	b, err := newBPFTrial(t, f, mem, size, mode)
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
@@ -259,6 +273,12 @@ func compareBPF(t testing.TB, p *Program, records []*perfpipe.Record) error {
 			continue // a program in the kernel makes none of these
 		}
 		want := inProcess(p, r)
+		if !mode.left {
+			want.used = 0
+		}
+		if mode.seen != nil {
+			mode.seen(want)
+		}
 		got, err := b.run(p, r)
 		if err != nil {
 			t.Fatal(err)

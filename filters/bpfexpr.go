@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"math"
 	"math/bits"
 
 	"github.com/cilium/ebpf/asm"
@@ -49,26 +50,36 @@ func isLeaf(n *node) bool {
 
 // field loads an integer that is in place.
 func (g *bpfGen) field(reg asm.Register, l load) {
+	g.bytes(reg, l)
+	if size := int(l.size); l.signed && size < 8 {
+		g.Cut(reg, size*8, true)
+	}
+}
+
+// bytes is field, widened with zeroes whatever its sign.
+func (g *bpfGen) bytes(reg asm.Register, l load) {
 	at, size := bpf.RawOffset+l.off, int(l.size)
 	if at+size > g.place.Size || l.off < 0 {
 		g.fail("%s lies behind the record", l.name)
 		return
 	}
-	// The stack takes no address that is not a multiple of the size: piece by piece then,
-	// the highest first.
+	g.pieces(reg, asm.R7, at, size)
+}
+
+// pieces loads size bytes from an offset from base, which is no R5 and not reg if they
+// are several. The stack takes no address that is not a multiple of the size: piece by
+// piece then, the highest first.
+func (g *bpfGen) pieces(reg, base asm.Register, at, size int) {
 	piece := size
 	for at%piece != 0 {
 		piece /= 2
 	}
 	for n := size - piece; n >= 0; n -= piece {
 		if n == size-piece {
-			g.Add(asm.LoadMem(reg, asm.R7, int16(at+n), sizeOf(piece)))
+			g.Add(asm.LoadMem(reg, base, int16(at+n), sizeOf(piece)))
 			continue
 		}
-		g.Add(asm.LSh.Imm(reg, int32(piece*8)), asm.LoadMem(asm.R5, asm.R7, int16(at+n), sizeOf(piece)), asm.Or.Reg(reg, asm.R5))
-	}
-	if l.signed && size < 8 {
-		g.Cut(reg, size*8, true)
+		g.Add(asm.LSh.Imm(reg, int32(piece*8)), asm.LoadMem(asm.R5, base, int16(at+n), sizeOf(piece)), asm.Or.Reg(reg, asm.R5))
 	}
 }
 
@@ -93,7 +104,7 @@ func (g *bpfGen) pair(x, y *node) {
 	}
 	next := g.next
 	at := g.slot()
-	g.store(at)
+	g.store(at, asm.R0)
 	g.value(y)
 	g.Add(asm.Mov.Reg(asm.R1, asm.R0))
 	g.load(asm.R0, at)
@@ -136,6 +147,8 @@ func (g *bpfGen) value(n *node) {
 		g.delta(n)
 	case opUser:
 		g.call(n)
+	case opStrConst, opStrField, opComm:
+		g.string(n)
 	case opCond:
 		if n.typ == tBool {
 			g.boolean(n)
@@ -177,6 +190,9 @@ func (g *bpfGen) bin(n *node) {
 		g.Op(op, asm.R0, y.val, asm.R1)
 		return
 	}
+	if y.isConst() && g.binConst(n, y.val) {
+		return
+	}
 	g.pair(x, y)
 	if op, ok := aluOf(n.bin); ok {
 		g.Add(op.Reg(asm.R0, asm.R1))
@@ -198,6 +214,32 @@ func (g *bpfGen) bin(n *node) {
 	default:
 		g.Add(asm.RSh.Reg(asm.R0, asm.R1))
 	}
+}
+
+// binConst is bin for what shifts or divides by a constant that needs no guard.
+func (g *bpfGen) binConst(n *node, c uint64) bool {
+	switch n.bin {
+	case syntax.Slash, syntax.Percent:
+		if c == 0 || c > math.MaxInt32 {
+			return false
+		}
+		g.value(n.kids[0])
+		g.DivideConst(n.typ == tInt, n.bin == syntax.Percent, int32(c))
+		return true
+	}
+	if c > 63 {
+		return false
+	}
+	op := asm.RSh
+	switch {
+	case n.bin == syntax.Shl:
+		op = asm.LSh
+	case n.typ == tInt:
+		op = asm.ArSh
+	}
+	g.value(n.kids[0])
+	g.Add(op.Imm(asm.R0, int32(c)))
+	return true
 }
 
 // aluOf is the instruction that means what the language does by k.
@@ -278,8 +320,8 @@ func (g *bpfGen) elem(n *node) {
 	size := int(n.load.size)
 	count := f.Size / size
 	at := bpf.RawOffset + f.Offset
-	if at%size != 0 || at+count*size > g.place.Size {
-		g.fail("the elements of %s do not lie at multiples of their size", f.Name)
+	if at+count*size > g.place.Size {
+		g.fail("%s lies behind the record", f.Name)
 		return
 	}
 	g.value(n.kids[0])
@@ -288,8 +330,8 @@ func (g *bpfGen) elem(n *node) {
 		asm.LSh.Imm(asm.R0, int32(bits.Len(uint(size))-1)),
 		asm.Mov.Reg(asm.R1, asm.R7),
 		asm.Add.Reg(asm.R1, asm.R0),
-		asm.LoadMem(asm.R0, asm.R1, int16(at), sizeOf(size)),
 	)
+	g.pieces(asm.R0, asm.R1, at, size)
 	if n.load.signed && size < 8 {
 		g.Cut(asm.R0, size*8, true)
 	}
@@ -340,13 +382,7 @@ func (g *bpfGen) cond(n *node, t code.Target) {
 func (g *bpfGen) test(n *node, t code.Target) {
 	switch n.op {
 	case opIn:
-		g.value(n.kids[0])
-		g.charge()
-		spans := make([][2]uint64, len(n.set))
-		for i, s := range n.set {
-			spans[i] = [2]uint64{s.lo, s.hi}
-		}
-		g.Ranges(spans, t)
+		g.in(n, t)
 	case opMask:
 		g.value(n.kids[0])
 		g.charge()
@@ -357,7 +393,7 @@ func (g *bpfGen) test(n *node, t code.Target) {
 	case opMapHas:
 		g.value(n.kids[0])
 		at := g.slot()
-		g.store(at)
+		g.store(at, asm.R0)
 		g.table(n.m, at)
 		g.Add(asm.FnMapLookupElem.Call())
 		g.charge()
@@ -373,6 +409,25 @@ func (g *bpfGen) test(n *node, t code.Target) {
 		g.charge()
 		g.BranchConst(asm.JNE, asm.R0, 0, asm.R1, t)
 	}
+}
+
+// in is a value in a set of ranges.
+func (g *bpfGen) in(n *node, t code.Target) {
+	x := n.kids[0]
+	b := x.domain()
+	d := code.Domain{Lo: b.lo, Hi: b.hi, Signed: x.typ == tInt}
+	if x.op == opLoad && x.load.size == 4 {
+		d.Narrow = true
+		g.bytes(asm.R0, x.load)
+	} else {
+		g.value(x)
+	}
+	g.charge()
+	spans := make([][2]uint64, len(n.set))
+	for i, s := range n.set {
+		spans[i] = [2]uint64{s.lo, s.hi}
+	}
+	g.Ranges(spans, d, t)
 }
 
 // compare is x k y of integers, by value: booleans are 0 and 1 in either order.

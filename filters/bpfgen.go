@@ -19,14 +19,19 @@ type bpfGen struct {
 	counted bool
 	next    int // the stack is free below this offset
 	vars    map[*variable]int
-	scope   []*variable         // those of the blocks around what is being made
-	texts   map[*variable]*node // what strings are, by the variable that stands for them
+	scope   []*variable // those of the blocks around what is being made
 	faults  map[Fault]string
-	fn      *bpfFrame
-	brk     string
-	cont    string
-	rounds  uint64 // of the loops around what is being made
-	err     error
+	texts   *bpfTexts
+	memory  int // of each of two texts
+	// functions are the loops that go through texts; they stand behind all else.
+	functions asm.Instructions
+	fn        *bpfFrame
+	brk       string
+	cont      string
+	rounds    uint64 // of the loops around what is being made
+	// large: there are loops of more rounds than the verifier is to follow one by one.
+	large bool
+	err   error
 }
 
 // bpfFrame is a function that is being put in where it is called.
@@ -36,7 +41,8 @@ type bpfFrame struct {
 }
 
 func newBPFGen(p *Program, b *body) *bpfGen {
-	return &bpfGen{p: p, b: b, vars: make(map[*variable]int), texts: make(map[*variable]*node), faults: make(map[Fault]string), rounds: 1}
+	t := newBPFTexts(b)
+	return &bpfGen{p: p, b: b, vars: make(map[*variable]int), texts: t, memory: t.textMemory(b), faults: make(map[Fault]string), rounds: 1}
 }
 
 // fail notes the first thing that code for eBPF cannot do.
@@ -51,8 +57,19 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 	g.place, g.Prefix, g.next = place, place.Prefix, place.Stack
 	most, bounded := cost(g.b.main)
 	g.counted = g.b.layout != nil && (place.Left || !bounded || most > uint64(g.p.budget))
+	if n, ok := mostRounds(g.b.main); !place.Follow && (!ok || n > maxFollowed) {
+		g.large = true
+		if most := maxMayGoto/(1+uint64(loopsOf(g.b))) - 1; uint64(g.p.budget) > most {
+			g.fail("its loops may go round as often as its budget of %d lets them; in the kernel that may be at most %d", g.p.budget, most)
+		}
+	}
 	if g.counted {
-		g.Add(asm.Mov.Imm(asm.R9, int32(g.p.budget)))
+		// The verifier is not to know the number: it would look at all that comes behind
+		// a branch once for each number that the ways through it leave.
+		at := g.slot()
+		g.hide(at, uint64(g.p.budget))
+		g.load(asm.R9, at)
+		g.next = place.Stack
 	}
 	g.block(g.b.main)
 	for f := FaultNone; f <= FaultMapFull; f++ {
@@ -62,6 +79,15 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 			g.Jump(place.Fault)
 		}
 	}
+	for range 8 {
+		for g.Tidy() {
+		}
+		g.Out = bpf.Prune(g.Out)
+		if !g.Tidy() {
+			break
+		}
+	}
+	g.Add(g.functions...)
 	if g.err == nil && len(g.Out) > maxBPFCode {
 		g.fail("it is %d instructions, more than the %d that jumps reach over", len(g.Out), maxBPFCode)
 	}
@@ -83,11 +109,36 @@ func (g *bpfGen) room(n int) int {
 	return g.next
 }
 
-// store puts R0 into a slot, load takes a register out of it.
-func (g *bpfGen) store(at int) { g.Add(asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.DWord)) }
+// store puts a register into a slot, load takes it out.
+func (g *bpfGen) store(at int, reg asm.Register) {
+	g.Add(asm.StoreMem(asm.RFP, int16(at), reg, asm.DWord))
+}
 
 func (g *bpfGen) load(reg asm.Register, at int) {
 	g.Add(asm.LoadMem(reg, asm.RFP, int16(at), asm.DWord))
+}
+
+// hide puts v into a slot so that the verifier does not know what the slot holds.
+func (g *bpfGen) hide(at int, v uint64) {
+	g.Add(
+		asm.StoreImm(asm.RFP, int16(at), int64(int32(uint32(v))), asm.Word),
+		asm.StoreImm(asm.RFP, int16(at+4), int64(int32(uint32(v>>32))), asm.Word),
+	)
+}
+
+// keep puts R0 into the slot of a variable, and changes it. In a program with large loops
+// the verifier is not to know what a variable can be: it would look at a round again for
+// all that the rounds before it make of it.
+func (g *bpfGen) keep(at int) {
+	if !g.large {
+		g.store(at, asm.R0)
+		return
+	}
+	g.Add(
+		asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.Word),
+		asm.RSh.Imm(asm.R0, 32),
+		asm.StoreMem(asm.RFP, int16(at+4), asm.R0, asm.Word),
+	)
 }
 
 // fault is the label that ends the evaluation with f.
@@ -118,7 +169,6 @@ func (g *bpfGen) block(list []*stmt) {
 	}
 	for _, v := range g.scope[scope:] {
 		delete(g.vars, v)
-		delete(g.texts, v)
 	}
 	g.next, g.scope = next, g.scope[:scope]
 }
@@ -139,7 +189,7 @@ func (g *bpfGen) stmt(s *stmt) {
 	case stDelete:
 		g.value(s.key)
 		at := g.slot()
-		g.store(at)
+		g.store(at, asm.R0)
 		g.table(s.m, at)
 		g.Add(asm.FnMapDeleteElem.Call())
 	case stIf:
@@ -174,19 +224,20 @@ func (g *bpfGen) stmt(s *stmt) {
 
 // set gives v a value, and a place where it has none.
 func (g *bpfGen) set(v *variable, x *node) {
-	if v.typ == tStr {
-		g.setText(v, x)
-		return
-	}
 	at, ok := g.vars[v]
 	if !ok {
 		at = g.slot()
 		g.vars[v] = at
 		g.scope = append(g.scope, v)
 	}
+	if g.large && x.isConst() {
+		// What is known at the head of a loop would be so in each round.
+		g.hide(at, x.val)
+		return
+	}
 	next := g.next
 	g.value(x)
-	g.store(at)
+	g.keep(at)
 	g.next = next
 }
 
@@ -196,17 +247,20 @@ func (g *bpfGen) ret(x *node) {
 		return
 	}
 	g.value(x)
-	g.store(g.fn.ret)
+	g.store(g.fn.ret, asm.R0)
 	g.Jump(g.fn.end)
 }
 
+// loop makes a loop. The verifier follows those of few rounds one by one. In a program
+// with others every loop has an exit, may_goto, that the kernel takes where there seems
+// to be no end to it; the budget ends each before that.
 func (g *bpfGen) loop(s *stmt) {
 	n, ok := s.rounds()
 	around := g.rounds
 	g.rounds *= max(n, 1)
 	defer func() { g.rounds = around }()
-	if !ok || n > maxBPFRounds || g.rounds > maxBPFRounds {
-		g.fail("its loops may go round more than %d times, more than the kernel follows", maxBPFRounds)
+	if g.place.Follow && (!ok || n > maxBPFRounds || g.rounds > maxBPFRounds) {
+		g.fail("its loops may go round more than %d times, more than this kernel follows", maxBPFRounds)
 		return
 	}
 	scope := len(g.scope)
@@ -214,16 +268,23 @@ func (g *bpfGen) loop(s *stmt) {
 	count := 0
 	if s.max > 0 {
 		count = g.slot()
-		g.Add(code.StoreConst(asm.RFP, count, 0))
+		if g.large {
+			g.hide(count, 0)
+		} else {
+			g.Add(code.StoreConst(asm.RFP, count, 0))
+		}
 	}
 	head, in, next, end := g.Label(), g.Label(), g.Label(), g.Label()
 	g.Mark(head)
+	if g.large {
+		g.MayGoto(g.fault(FaultBudget))
+	}
 	g.cond(s.cond, code.Target{True: in, False: end, Next: in})
 	g.Mark(in)
 	if s.max > 0 {
 		g.load(asm.R0, count)
 		g.Add(asm.JGE.Imm(asm.R0, int32(s.max), g.fault(FaultLoop)), asm.Add.Imm(asm.R0, 1))
-		g.store(count)
+		g.keep(count)
 	}
 	brk, cont := g.brk, g.cont
 	g.brk, g.cont = end, next
@@ -233,7 +294,7 @@ func (g *bpfGen) loop(s *stmt) {
 	at := g.vars[s.v]
 	g.load(asm.R0, at)
 	g.Add(asm.Add.Imm(asm.R0, 1))
-	g.store(at)
+	g.keep(at)
 	g.charge()
 	g.Jump(head)
 	g.Mark(end)
@@ -256,16 +317,16 @@ func (g *bpfGen) emit(s *stmt) {
 		g.Mark(yes)
 	}
 	g.value(s.x)
-	g.store(at)
+	g.store(at, asm.R0)
 	g.load(asm.R0, mask)
 	g.Add(asm.Or.Imm(asm.R0, bit))
-	g.store(mask)
+	g.store(mask, asm.R0)
 	if s.cond != nil {
 		g.Jump(end)
 		g.Mark(null)
 		g.load(asm.R0, mask)
 		g.Add(asm.And.Imm(asm.R0, ^bit))
-		g.store(mask)
+		g.store(mask, asm.R0)
 		g.Mark(end)
 	}
 }
@@ -273,29 +334,16 @@ func (g *bpfGen) emit(s *stmt) {
 // call puts a function in where it is called, its result into R0.
 func (g *bpfGen) call(n *node) {
 	f := n.call
-	if f.ret.typ == tStr {
-		g.fail("the function %s() returns a string", f.name)
-		return
-	}
 	next := g.next
 	defer func() { g.next = next }()
 	args := make([]int, len(n.kids))
-	texts := make([]*node, len(n.kids))
 	for i, k := range n.kids {
-		if k.typ == tStr {
-			texts[i] = g.text(k)
-			continue
-		}
 		g.value(k)
 		args[i] = g.slot()
-		g.store(args[i])
+		g.keep(args[i])
 	}
 	for i, v := range f.params {
-		if v.typ == tStr {
-			g.texts[v] = texts[i]
-		} else {
-			g.vars[v] = args[i]
-		}
+		g.vars[v] = args[i]
 	}
 	g.charge()
 	fr, brk, cont := g.fn, g.brk, g.cont

@@ -167,21 +167,22 @@ type body struct {
 
 // walk calls f for every node of the statements.
 func walk(list []*stmt, f func(*node)) {
-	var each func(n *node)
-	each = func(n *node) {
-		if n == nil {
-			return
-		}
-		f(n)
-		for _, k := range n.kids {
-			each(k)
-		}
-	}
 	for _, s := range list {
-		each(s.key)
-		each(s.x)
-		each(s.cond)
+		each(s.key, f)
+		each(s.x, f)
+		each(s.cond, f)
 		walk(s.body, f)
 		walk(s.els, f)
+	}
+}
+
+// each calls f for n, which may be nil, and every node below it.
+func each(n *node, f func(*node)) {
+	if n == nil {
+		return
+	}
+	f(n)
+	for _, k := range n.kids {
+		each(k, f)
 	}
 }

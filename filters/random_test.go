@@ -36,6 +36,8 @@ type writer struct {
 	// faulty allows what can fault, plain only the kernel's language and what
 	// becomes of it.
 	faulty bool
+	// numbers writes nothing of strings, nor of what lies where the record says.
+	numbers bool
 	// ints and strs are the fields that filters are written of.
 	ints []intInfo
 	strs []string
@@ -117,7 +119,11 @@ func (w *writer) cond(depth int) string {
 func (w *writer) atom() string {
 	f := w.ints[w.r.IntN(len(w.ints))]
 	cmp := w.pick("==", "!=", "<", "<=", ">", ">=")
-	switch w.r.IntN(16) {
+	kind := w.r.IntN(16)
+	if w.numbers && (kind >= 6 && kind <= 10 || kind == 12) {
+		kind = 15
+	}
+	switch kind {
 	case 0, 1, 2:
 		return f.name + " " + cmp + " " + w.constant(f)
 	case 3:
@@ -144,6 +150,9 @@ func (w *writer) atom() string {
 	case 13:
 		return "has_flag(" + f.name + ", " + w.constant(f) + ")"
 	case 14:
+		if w.numbers {
+			return w.pick(`ip(saddr) == ip("127.0.0.1")`, "arr4[1] == 1", "b4[3] > 100", "tag[0] == 'a'")
+		}
 		return w.pick(`cidr(saddr, "10.0.0.0/8")`, `ip(saddr) == ip("127.0.0.1")`, `cidr(saddr6, "fe80::/10")`, "arr4[1] == 1", "b4[3] > 100", "saddr != 0", "b4 & 0x80", "tag[0] == 'a'")
 	}
 	return "(" + w.value(2) + ") " + cmp + " (" + w.value(2) + ")"
@@ -153,6 +162,9 @@ func (w *writer) atom() string {
 func (w *writer) value(depth int) string {
 	if depth <= 0 {
 		f := w.ints[w.r.IntN(len(w.ints))]
+		if w.numbers {
+			return w.pick(f.name, f.name, f.name, strconv.Itoa(w.r.IntN(9)), "-"+strconv.Itoa(1+w.r.IntN(9)), "0xffffffffffffffff", "$time", "$cpu", "arr4[2]", "9223372036854775807")
+		}
 		return w.pick(f.name, f.name, strconv.Itoa(w.r.IntN(9)), "-"+strconv.Itoa(1+w.r.IntN(9)), "0xffffffffffffffff", "$time", "strlen("+w.str()+")", "arr4[2]", "9223372036854775807", "strlen(("+w.cond(0)+" ? "+w.str()+" : "+w.str()+"))")
 	}
 	a, b := w.value(depth-1), w.value(depth-1)
@@ -163,6 +175,9 @@ func (w *writer) value(depth int) string {
 		}
 		return "(" + a + ") " + w.pick("/", "%") + " " + w.pick("3", "-7", "1000")
 	case 1:
+		if w.faulty && w.numbers {
+			return "(" + a + ") " + w.pick("<<", ">>") + " ((" + b + w.pick(") + 0 * a)", ") & 67)")
+		}
 		if w.faulty {
 			return "(" + a + ") " + w.pick("<<", ">>") + " (" + b + ")"
 		}
@@ -174,10 +189,16 @@ func (w *writer) value(depth int) string {
 	case 4:
 		return "((" + w.cond(0) + ") ? (" + a + ") : (" + b + "))"
 	case 5:
+		if w.faulty && w.numbers {
+			return w.pick("arr4", "b4", "saddr6") + "[(" + a + w.pick(") + 0 * a]", ") & 7]")
+		}
 		if w.faulty {
 			return w.pick("arr4", "b4", "dyn", "str", "next_comm") + "[" + a + "]"
 		}
 		return w.pick("popcount", "log2", "ntohs", "ntohl", "bswap", "abs", "hash") + "(" + a + ")"
+	}
+	if w.numbers && w.r.IntN(8) == 0 {
+		return w.pick("min((s64)(", "max((s64)(") + a + "), (s64)(" + b + "))"
 	}
 	return "(" + a + ") " + w.pick("+", "-", "*", "&", "|", "^") + " (" + b + ")"
 }

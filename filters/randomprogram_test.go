@@ -47,6 +47,9 @@ func (w *progWriter) expr() string {
 			return w.pick(w.maps...) + "[" + w.value(1) + "]"
 		}
 	case 1:
+		if len(w.funcs) > 0 && w.numbers {
+			return w.pick(w.funcs...) + "(" + w.value(1) + ")"
+		}
 		if len(w.funcs) > 0 {
 			return w.pick(w.funcs...) + "(" + w.value(1) + ", " + w.pick("str", "next_comm", `"abc"`, "$comm") + ")"
 		}
@@ -72,6 +75,9 @@ func (w *progWriter) test() string {
 			return w.pick("", "!") + "((" + w.value(1) + ") in " + w.pick(w.maps...) + ")"
 		}
 	case 1:
+		if w.numbers {
+			return "changed(" + w.value(1) + ")"
+		}
 		return "changed(" + w.pick("a", "u8", "next_comm", "$cpu") + ")"
 	case 2:
 		return fmt.Sprintf("rate(%d, %d)", 1+w.r.IntN(3), 1+w.r.IntN(5))
@@ -163,7 +169,7 @@ func (w *progWriter) stmt(depth int) {
 		if w.r.IntN(2) == 0 {
 			w.line(depth, "for (%s = 0; %s < %d; %s++) {", i, i, w.r.IntN(6), i)
 		} else {
-			w.line(depth, "for (%s = %s; %s < %s max %d; %s++) {", i, w.pick("0", "-2", "a", "b"), i, w.pick("u8", "b", "strlen(str)", "4"), 1+w.r.IntN(5), i)
+			w.line(depth, "for (%s = %s; %s < %s max %d; %s++) {", i, w.pick("0", "-2", "a", "b"), i, w.bound(), 1+w.r.IntN(5), i)
 		}
 		known := len(w.ints)
 		w.ints = append(w.ints, intInfo{i, 64, true})
@@ -182,7 +188,7 @@ func (w *progWriter) stmt(depth int) {
 		if w.inFunc != "" {
 			return
 		}
-		if i := w.r.IntN(3); i == 0 {
+		if i := w.r.IntN(3); i == 0 && !w.numbers {
 			w.line(depth, "emit string es = %s;", w.pick(w.strs...))
 		} else {
 			t := []string{"u8", "s64", "bool"}[w.r.IntN(3)]
@@ -190,6 +196,9 @@ func (w *progWriter) stmt(depth int) {
 			w.line(depth, "emit %s e_%s = %s;", t, t, x)
 		}
 	case 11:
+		if w.numbers {
+			return
+		}
 		s := w.fresh("t")
 		w.line(depth, "string %s = (%s) ? %s : %s;", s, w.cond(0), w.pick(w.strs...), w.pick(w.strs...))
 		w.strs = append(w.strs, s)
@@ -198,6 +207,14 @@ func (w *progWriter) stmt(depth int) {
 		w.block(depth+1, 1)
 		w.line(depth, "}")
 	}
+}
+
+// bound is what a loop runs up to.
+func (w *progWriter) bound() string {
+	if w.numbers {
+		return w.pick("u8", "b", "4")
+	}
+	return w.pick("u8", "b", "strlen(str)", "4")
 }
 
 func (w *progWriter) result() string {
@@ -214,11 +231,14 @@ func (w *progWriter) result() string {
 
 func (w *progWriter) fun() {
 	ret := w.pick("s64", "u8", "s16", "bool", "string")
+	if w.numbers {
+		ret = w.pick("s64", "u8", "s16", "bool")
+	}
 	name, a, b := w.fresh("f"), w.fresh("v"), w.fresh("p")
-	w.line(0, "%s %s(s32 %s%s) {", ret, name, a, map[bool]string{true: "", false: ", string " + b}[ret == "string"])
+	w.line(0, "%s %s(s32 %s%s) {", ret, name, a, map[bool]string{true: "", false: ", string " + b}[ret == "string" || w.numbers])
 	ints, strs := w.ints, w.strs
 	w.ints = append(append([]intInfo(nil), w.ints...), intInfo{a, 32, true})
-	if ret != "string" {
+	if ret != "string" && !w.numbers {
 		w.strs = append(append([]string(nil), w.strs...), b)
 	}
 	w.inFunc = ret

@@ -61,6 +61,11 @@ type CodeError struct {
 	Err error
 }
 
+// loadOptions are how a program with the code of a filter is loaded, nil for none: without
+// the verifier's log. Of code that it gives up on the log has hundreds of megabytes, and
+// who wants to read it asks for it apart.
+func loadOptions(k *bpf.Code) ebpf.ProgramOptions { return ebpf.ProgramOptions{LogDisabled: k != nil} }
+
 // Error implements error; it leaves the log out.
 func (e *CodeError) Error() string {
 	var v *ebpf.VerifierError

@@ -179,9 +179,9 @@ func (g *programs) load(p *bpf.Probe, event int, decides *bpf.Code) error {
 	if err != nil {
 		return err
 	}
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+	prog, err := ebpf.NewProgramWithOptions(&ebpf.ProgramSpec{
 		Name: "perfpipe", Type: ebpf.Kprobe, Instructions: code, License: "GPL", Flags: unix.BPF_F_SLEEPABLE,
-	})
+	}, loadOptions(decides))
 	if err != nil {
 		return fmt.Errorf("load program: %w", err)
 	}

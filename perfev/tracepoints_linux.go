@@ -182,10 +182,12 @@ func loadTracing(plan []tracing, k *bpf.Kernel) (progs []*ebpf.Program, errs []e
 	progs, errs = make([]*ebpf.Program, len(plan)), make([]error, len(plan))
 	name := func(i int) string { return fmt.Sprintf("p%d", i) }
 	all := &ebpf.CollectionSpec{Programs: make(map[string]*ebpf.ProgramSpec)}
+	var o ebpf.ProgramOptions
 	for i, p := range plan {
 		all.Programs[name(i)] = tracingSpec(p)
+		o.LogDisabled = o.LogDisabled || loadOptions(p.decides).LogDisabled
 	}
-	c, err := ebpf.NewCollectionWithOptions(all, ebpf.CollectionOptions{Cache: k.Cache()})
+	c, err := ebpf.NewCollectionWithOptions(all, ebpf.CollectionOptions{Programs: o, Cache: k.Cache()})
 	if err == nil {
 		for i := range plan {
 			progs[i] = c.DetachProgram(name(i))
@@ -194,7 +196,7 @@ func loadTracing(plan []tracing, k *bpf.Kernel) (progs []*ebpf.Program, errs []e
 		return progs, errs
 	}
 	for i, p := range plan {
-		if progs[i], errs[i] = ebpf.NewProgram(tracingSpec(p)); errs[i] != nil {
+		if progs[i], errs[i] = ebpf.NewProgramWithOptions(tracingSpec(p), loadOptions(p.decides)); errs[i] != nil {
 			errs[i] = loadError(errs[i])
 		}
 	}
@@ -298,7 +300,7 @@ func (s *Source) addGeneric(event int, m bpf.TraceMaps, unmapped error) error {
 	if err != nil {
 		return err
 	}
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "perfpipe", Type: ebpf.TracePoint, Instructions: code, License: "GPL"})
+	prog, err := ebpf.NewProgramWithOptions(&ebpf.ProgramSpec{Name: "perfpipe", Type: ebpf.TracePoint, Instructions: code, License: "GPL"}, loadOptions(m.Code))
 	if err != nil {
 		return loadError(err)
 	}

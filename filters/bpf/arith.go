@@ -1,6 +1,10 @@
 package bpf
 
-import "github.com/cilium/ebpf/asm"
+import (
+	"math/bits"
+
+	"github.com/cilium/ebpf/asm"
+)
 
 // Divide sets R0 to R0 / R1, or to what remains of it, which takes the sign of R0. It
 // goes to zero where R1 is 0. Instructions that divide by the sign are younger than
@@ -25,6 +29,30 @@ func (c *Code) Divide(signed, remainder Flag, zero string) {
 	c.Add(asm.JSGE.Imm(asm.R1, 0, b), asm.Neg.Imm(asm.R1, 0))
 	c.Mark(b)
 	c.Add(op.Reg(asm.R0, asm.R1), asm.JSGE.Imm(asm.R2, 0, end), asm.Neg.Imm(asm.R0, 0))
+	c.Mark(end)
+}
+
+// DivideConst is Divide by by, which is above 0 and fits into 31 bits.
+func (c *Code) DivideConst(signed, remainder Flag, by int32) {
+	op := asm.Div
+	if remainder {
+		op = asm.Mod
+	}
+	if !signed {
+		switch low := bits.TrailingZeros32(uint32(by)); {
+		case by&(by-1) != 0:
+			c.Add(op.Imm(asm.R0, by))
+		case bool(remainder):
+			c.Add(asm.And.Imm(asm.R0, by-1))
+		case low > 0:
+			c.Add(asm.RSh.Imm(asm.R0, int32(low)))
+		}
+		return
+	}
+	a, end := c.Label(), c.Label()
+	c.Add(asm.Mov.Reg(asm.R2, asm.R0), asm.JSGE.Imm(asm.R0, 0, a), asm.Neg.Imm(asm.R0, 0))
+	c.Mark(a)
+	c.Add(op.Imm(asm.R0, by), asm.JSGE.Imm(asm.R2, 0, end), asm.Neg.Imm(asm.R0, 0))
 	c.Mark(end)
 }
 

@@ -18,19 +18,39 @@ type Code struct {
 	// Prefix begins every label.
 	Prefix string
 
-	symbol string // the label of the next instruction
+	symbol string            // the label of the next instruction
+	alias  map[string]string // labels of a place that has another
 	labels int
 }
 
 // Add appends instructions.
 func (c *Code) Add(list ...asm.Instruction) {
 	for _, in := range list {
+		if c.kept(in) {
+			continue
+		}
 		if c.symbol != "" {
 			in = in.WithSymbol(c.symbol)
 			c.symbol = ""
 		}
 		c.Out = append(c.Out, in)
 	}
+}
+
+// kept reports whether in loads what the instruction before it stored, which is then in
+// a register yet.
+func (c *Code) kept(in asm.Instruction) bool {
+	if c.symbol != "" || len(c.Out) == 0 || in.OpCode != asm.LoadMemOp(asm.DWord) || in.Src != asm.RFP || in.Symbol() != "" {
+		return false
+	}
+	last := &c.Out[len(c.Out)-1]
+	if last.OpCode != asm.StoreMemOp(asm.DWord) || last.Dst != asm.RFP || last.Offset != in.Offset {
+		return false
+	}
+	if last.Src != in.Dst {
+		c.Out = append(c.Out, asm.Mov.Reg(in.Dst, last.Src))
+	}
+	return true
 }
 
 // Label makes a name that no other label has.
@@ -50,15 +70,19 @@ func (c *Code) Mark(label string) {
 		c.symbol = last.Symbol()
 		c.Out = c.Out[:len(c.Out)-1]
 	}
-	if c.symbol != "" {
-		// Two labels at one place: what does nothing stands between.
-		c.Add(asm.Mov.Reg(asm.R7, asm.R7).WithSymbol(c.symbol))
-	}
-	c.symbol = label
+	c.symbol = c.same(c.symbol, label)
 }
 
 // Jump goes to label.
 func (c *Code) Jump(label string) { c.Add(asm.Ja.Label(label)) }
+
+// MayGoto is a jump to label that the kernel makes where a loop has no end, after some
+// millions of rounds. The verifier then need not find one: BPF_JCOND of
+// include/uapi/linux/bpf.h, Linux 6.9.
+func (c *Code) MayGoto(label string) {
+	const jcond = asm.OpCode(0xe0) | asm.OpCode(asm.JumpClass)
+	c.Add(asm.Instruction{OpCode: jcond, Offset: -1}.WithReference(label))
+}
 
 // fits reports whether v is an immediate operand: 32 bits, widened by their sign.
 func fits(v uint64) bool { return int64(v) >= math.MinInt32 && int64(v) <= math.MaxInt32 }
@@ -139,9 +163,16 @@ func (c *Code) branch(op asm.JumpOp, t Target, jump func(op asm.JumpOp, label st
 	}
 }
 
-// Ranges goes to t.True where R0 is in one of the ranges, which have both ends. It
-// changes R1 and R2.
-func (c *Code) Ranges(spans [][2]uint64, t Target) {
+// Domain is what R0 can be: the least and the greatest in the order that Signed says.
+// Narrow is of 32 bits, of which the register's upper half says nothing.
+type Domain struct {
+	Lo, Hi         uint64
+	Signed, Narrow Flag
+}
+
+// Ranges goes to t.True where R0, which is one of d, is in one of the ranges, which have
+// both ends. It changes R1 and R2.
+func (c *Code) Ranges(spans [][2]uint64, d Domain, t Target) {
 	for i, s := range spans {
 		last := i == len(spans)-1
 		to := t
@@ -149,22 +180,44 @@ func (c *Code) Ranges(spans [][2]uint64, t Target) {
 			to.False = c.Label()
 			to.Next = to.False
 		}
-		switch lo, hi := s[0], s[1]; {
-		case lo == hi:
-			c.BranchConst(asm.JEq, asm.R0, lo, asm.R1, to)
-		case lo == 0:
-			c.BranchConst(asm.JLE, asm.R0, hi, asm.R1, to)
-		default:
-			c.Add(asm.Mov.Reg(asm.R2, asm.R0))
-			c.Op(asm.Sub, asm.R2, lo, asm.R1)
-			c.BranchConst(asm.JLE, asm.R2, hi-lo, asm.R1, to)
-		}
+		c.oneRange(s[0], s[1], d, to)
 		if !last {
 			c.Mark(to.False)
 		}
 	}
 	if len(spans) == 0 {
 		c.Jump(t.False)
+	}
+}
+
+func (c *Code) oneRange(lo, hi uint64, d Domain, t Target) {
+	le, ge := asm.JLE, asm.JGE
+	if d.Signed {
+		le, ge = asm.JSLE, asm.JSGE
+	}
+	test := func(op asm.JumpOp, a asm.Register, v uint64) {
+		if d.Narrow {
+			c.branch(op, t, func(op asm.JumpOp, label string) { c.Add(op.Imm32(a, int32(uint32(v)), label)) })
+			return
+		}
+		c.BranchConst(op, a, v, asm.R1, t)
+	}
+	switch {
+	case lo == hi:
+		test(asm.JEq, asm.R0, lo)
+	case lo == d.Lo && hi == d.Hi:
+		c.Jump(t.True)
+	case lo == d.Lo:
+		test(le, asm.R0, hi)
+	case hi == d.Hi:
+		test(ge, asm.R0, lo)
+	case bool(d.Narrow):
+		c.Add(asm.Mov.Reg32(asm.R2, asm.R0), asm.Sub.Imm32(asm.R2, int32(uint32(lo))))
+		test(asm.JLE, asm.R2, hi-lo)
+	default:
+		c.Add(asm.Mov.Reg(asm.R2, asm.R0))
+		c.Op(asm.Sub, asm.R2, lo, asm.R1)
+		test(asm.JLE, asm.R2, hi-lo)
 	}
 }
 

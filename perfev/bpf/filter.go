@@ -69,6 +69,9 @@ type Place struct {
 	// Left has the code keep in R9 what is left of its budget, at every end; otherwise it
 	// counts where that is needed. Expressions have none.
 	Left bool
+	// Follow is for kernels older than 6.9, which know no may_goto: their verifier follows
+	// loops round by round, and takes a few thousand at most.
+	Follow bool
 	// Maps are the descriptors of the filter's memory.
 	Maps MemoryMaps
 	// CPU puts the processor's number into a register and changes R0 to R5; Process does
