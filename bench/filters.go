@@ -15,6 +15,8 @@ type Filters struct {
 	// Calls are those of the loop a round; one of Every is of another number.
 	Calls int `json:"calls"`
 	Every int `json:"every"`
+	// Ring is every recorder's ring a processor.
+	Ring string `json:"ring"`
 	// Alone is the loop without a tool.
 	Alone *Tool `json:"alone"`
 	// Cases are the filters, each with its tools.
@@ -232,8 +234,8 @@ func (f *Filters) section() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n## Filters\n\n%s calls a round, one of %d of a number of its own, rings as above; the loop alone takes %s ns a call.\n\n",
-		grouped(f.Calls), f.Every, f.Alone.over(ofRun(func(r *Run) float64 { return r.Load.NS })).text("%.0f"))
+	fmt.Fprintf(&b, "\n## Filters\n\n%s calls a round, one of %d of a number of its own, rings of %s; the loop alone takes %s ns a call.\n\n",
+		grouped(f.Calls), f.Every, f.Ring, f.Alone.over(ofRun(func(r *Run) float64 { return r.Load.NS })).text("%.0f"))
 	b.WriteString("| filter | tool | ns added per event | CPU s per million events | events kept | lost |\n|---|---|---|---|---|---|\n")
 	for _, c := range f.Cases {
 		r := f.results(c)

@@ -15,7 +15,7 @@ import (
 
 // filters measures filters: on the loop, in process, and how long they take to load.
 func (b *bench) filters(ctx context.Context, r *Results) error {
-	f := &Filters{Calls: b.o.calls, Every: every}
+	f := &Filters{Calls: b.o.calls, Every: every, Ring: b.o.ring}
 	r.Filters = f
 	if err := b.filterRounds(ctx, f); err != nil {
 		return err

@@ -17,7 +17,7 @@ func filtersMet() *Filters {
 		}
 		return t
 	}
-	f := &Filters{Calls: 1e6, Every: 100, Alone: tool(untraced, "nothing (the loop alone)", 0, 0, 0)}
+	f := &Filters{Calls: 1e6, Every: 100, Ring: "16M", Alone: tool(untraced, "nothing (the loop alone)", 0, 0, 0)}
 	for _, c := range [...]struct {
 		id, filter string
 		kept       int
