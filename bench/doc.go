@@ -8,7 +8,7 @@
 //	go run ./bench -report F        BENCHMARKS.md and the pictures again, from the figures in F
 //	go run ./bench -perfpipe BIN    of that program instead of one built from this tree
 //
-// The sections, in their order: loop, rate, stop, memory, stages, start, others, probes.
+// The sections, in their order: loop, rate, stop, memory, stages, start, others, filters, probes.
 // -help says what they are; -probes is -only probes.
 //
 // The load is a loop of getppid on a processor of its own, in a process of its own, which

@@ -32,16 +32,25 @@ func runLoad(args []string, out io.Writer) error {
 	cpu := fl.Int("cpu", 1, "processor")
 	also := fl.Int("also", -1, "another processor, whose loop makes as many calls")
 	number := fl.Int("call", unix.SYS_GETPPID, "number of the system call; one that is of none fails and is an event all the same")
+	every := fl.Int("every", 0, "one of so many calls has the number -rare instead; a divisor of the calls that are timed together")
+	rare := fl.Int("rare", 0, "that number")
 	calls := fl.Int("calls", 0, "number of calls of each, in whole chunks")
 	length := fl.Duration("duration", 0, "go on until then instead")
 	if err := fl.Parse(args); err != nil {
 		return err
 	}
+	if *every < 0 || *every > 0 && chunk%*every != 0 {
+		return fmt.Errorf("one call in %d of another number: %d calls are timed together", *every, chunk)
+	}
+	if *every == 0 {
+		*every, *rare = chunk, *number
+	}
+	mix := mixture{number: *number, rare: *rare, every: *every}
 	debug.SetGCPercent(-1)
 	timed, other := make(chan callsOn, 1), make(chan callsOn, 1)
-	go func() { timed <- callLoop(*cpu, *number, *calls, *length) }()
+	go func() { timed <- callLoop(*cpu, mix, *calls, *length) }()
 	if *also >= 0 {
-		go func() { other <- callLoop(*also, *number, *calls, *length) }()
+		go func() { other <- callLoop(*also, mix, *calls, *length) }()
 	} else {
 		other <- callsOn{}
 	}
@@ -59,9 +68,12 @@ type callsOn struct {
 	err  error
 }
 
+// mixture are the calls of the loop: the first of every so many has the number rare.
+type mixture struct{ number, rare, every int }
+
 // callLoop makes the calls. It belongs into a goroutine of its own, with which the thread
 // that it pins ends.
-func callLoop(cpu, number, calls int, length time.Duration) callsOn {
+func callLoop(cpu int, mix mixture, calls int, length time.Duration) callsOn {
 	runtime.LockOSThread()
 	var set unix.CPUSet
 	set.Set(cpu)
@@ -76,8 +88,11 @@ func callLoop(cpu, number, calls int, length time.Duration) callsOn {
 		if length > 0 && time.Since(begin) >= length || length == 0 && l.Calls >= calls {
 			break
 		}
-		for range chunk {
-			_, _, _ = unix.RawSyscall(uintptr(number), 0, 0, 0)
+		for range chunk / mix.every {
+			_, _, _ = unix.RawSyscall(uintptr(mix.rare), 0, 0, 0)
+			for range mix.every - 1 {
+				_, _, _ = unix.RawSyscall(uintptr(mix.number), 0, 0, 0)
+			}
 		}
 		var now int64
 		now, err = threadTime()

@@ -27,6 +27,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == compileCommand {
+		if err := runCompile(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench compile:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) > 1 && os.Args[1] == standInCommand {
 		// It returns where it could not become the command.
 		fmt.Fprintln(os.Stderr, "bench stand-in:", standIn(os.Args[2:]))
@@ -183,7 +190,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all := res.disturbed() + table("peer", append(res.figures(), res.probeFigures()...)) + res.toolSection()
+	all := res.disturbed() + table("peer", append(res.figures(), res.probeFigures()...)) + res.toolSection() + res.Filters.section()
 	if _, err := io.WriteString(stdout, all); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestParseOptions(t *testing.T) {
 		{"sections and probes", []string{"-probes", "-only", "rate"}, "", func(o *options) bool { return slices.Equal(o.only, []string{"rate", "probes"}) }},
 		{"smoke", []string{"-smoke"}, "", func(o *options) bool { return o.rounds == 1 && o.calls == 200_000 && o.sustained == time.Second }},
 		{"smoke, some calls", []string{"-smoke", "-calls", "7", "-rounds", "2"}, "", func(o *options) bool { return o.rounds == 2 && o.calls == 7 }},
-		{"no such section", []string{"-only", "rate,speed"}, `no section "speed": they are loop, rate, stop, memory, stages, start, others, probes`, nil},
+		{"no such section", []string{"-only", "rate,speed"}, `no section "speed": they are loop, rate, stop, memory, stages, start, others, filters, probes`, nil},
 		{"no rounds", []string{"-rounds", "0"}, "at least 1", nil},
 		{"an argument", []string{"loop"}, `unexpected argument "loop"`, nil},
 	}

@@ -70,6 +70,7 @@ var sections = [...]section{
 	{"stages", "Go benchmarks of the stages, and converting with two threads", (*bench).stages},
 	{"start", "until all system calls are armed", (*bench).starts},
 	{"others", "other tools on the same tracepoint beside perfpipe", (*bench).others},
+	{"filters", "what filters cost: on the loop, in process, and until they are loaded", (*bench).filters},
 	{"probes", "probes in user space", func(b *bench, ctx context.Context, r *Results) (err error) {
 		r.Probes, err = b.probes(ctx)
 		return err

@@ -28,6 +28,9 @@ func parsePerfpipe(stderr string) (rows, lost int, err error) {
 	return rows, lost, err
 }
 
+// errNoSamples is what perf record says of a filter that let nothing through.
+var errNoSamples = errors.New("perf record recorded no samples")
+
 // parsePerf returns the samples of perf record's closing line.
 func parsePerf(stderr string) (samples int, err error) {
 	m := perfLine.FindStringSubmatch(stderr)
@@ -35,7 +38,7 @@ func parsePerf(stderr string) (samples int, err error) {
 	case m == nil:
 		return 0, fmt.Errorf("find perf record's closing line in %q", stderr)
 	case m[1] == "":
-		return 0, errors.New("perf record recorded no samples")
+		return 0, errNoSamples
 	}
 	return number(m[1])
 }

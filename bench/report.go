@@ -56,6 +56,7 @@ rounds' own ratios, perfpipe by the other.
 	b.WriteString("\n## Where perfpipe is behind\n\n" + r.behind(append(figures, r.probeFigures()...)))
 	b.WriteString(r.toolSection())
 	b.WriteString(r.stageSection())
+	b.WriteString(r.Filters.section())
 	b.WriteString("\n" + r.Probes.section() + notes)
 	return b.String()
 }

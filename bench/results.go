@@ -26,6 +26,7 @@ type Results struct {
 	Scaling  *Scaling  `json:"scaling,omitempty"`
 	Starts   []Start   `json:"starts,omitempty"`
 	Others   []Other   `json:"others,omitempty"`
+	Filters  *Filters  `json:"filters,omitempty"`
 	Probes   *Probes   `json:"probes,omitempty"`
 }
 
@@ -100,6 +101,11 @@ func (r *Results) check() error {
 			return fmt.Errorf("%s: %d rows + %d lost is not %d generated", a.name(), a.Rows, a.Lost, a.Generated)
 		}
 	}
+	if r.Filters != nil {
+		if err := r.Filters.check(); err != nil {
+			return err
+		}
+	}
 	if r.Probes != nil {
 		return r.Probes.check()
 	}
@@ -120,7 +126,8 @@ func (r *Results) figures() []Figure {
 	out = append(out, r.loopFigures()...)
 	out = append(out, r.rateFigures()...)
 	out = append(out, r.runFigures()...)
-	return append(out, r.stageFigures()...)
+	out = append(out, r.stageFigures()...)
+	return append(out, r.Filters.figures()...)
 }
 
 // unmeasured is the line of a figure that could not be made, with the reason.

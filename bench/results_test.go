@@ -90,7 +90,7 @@ func results() *Results {
 		Stops:  &Stops{Engine: "auto", Runs: []Stop{{1e7, 0, 0.1, true}, {1e7, 0, 0.12, true}}},
 		Stages: []Bench{
 			{"x/perfev", "BenchmarkRing-2", 15, 0}, {"x/filters", "BenchmarkMatch/three-2", 9, 0}, {"x/filters", "BenchmarkMatch/strings-2", 50, 0},
-			{"x/collector", "BenchmarkAppend-2", 14, 0},
+			{"x/collector", "BenchmarkAppend-2", 14, 0}, {"x/filters", "BenchmarkProgram50/stream-2", 50, 0}, {"x/filters", "BenchmarkProgram50/deep-2", 110, 0},
 		},
 		Scaling: &Scaling{Events: 1e6, One: []float64{1.8, 2}, Two: []float64{1, 1.1}},
 	}
@@ -166,6 +166,7 @@ func TestFigures(t *testing.T) {
 		{"another lost before", func(r *Results) { r.Others[1].Beside--; r.Others[1].Alone-- }, nil, nil},
 		{"slow decoding", func(r *Results) { r.Stages[0].NS = 21 }, []string{"ns of read and decode"}, nil},
 		{"slow filter", func(r *Results) { r.Stages[1].NS = 11 }, []string{"ns of a filter"}, nil},
+		{"slow program", func(r *Results) { r.Stages[5].NS = 151 }, []string{"ns of a stateful program"}, nil},
 		{"slow columns", func(r *Results) { r.Stages[3].NS = 16 }, []string{"ns of columns"}, nil},
 		{"no benchmark", func(r *Results) { r.Stages = r.Stages[1:] }, nil, []string{"ns of read and decode"}},
 		{"allocation", func(r *Results) { r.Stages[2].Allocs = 1 }, []string{"allocations"}, nil},

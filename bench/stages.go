@@ -20,12 +20,13 @@ type stage struct {
 // says ns/record or ns/row itself.
 var stages = [...]stage{
 	{"read and decode a record", regexp.MustCompile(`/perfev(/.*)?$`), regexp.MustCompile(`^Benchmark(Ring|.*(Decode|Pages?|ReadRecord))(/|-|$)`), 20},
-	{"a filter of three terms, in cache", regexp.MustCompile(`/filters$`), regexp.MustCompile(`^BenchmarkMatch/three(-|$)`), 10},
+	{"a filter of three terms, one of them a glob, in cache", regexp.MustCompile(`/filters$`), regexp.MustCompile(`^BenchmarkMatch/three(-|$)`), 10},
+	{"a stateful program of 50 lines, the usual records and those that go all the way", regexp.MustCompile(`/filters$`), regexp.MustCompile(`^BenchmarkProgram50(/|-|$)`), 150},
 	{"columns of a row into a batch", regexp.MustCompile(`/collector$`), regexp.MustCompile(`^BenchmarkAppend(/|-|$)`), 15},
 }
 
 // hot are the benchmarks of the path of every record: they must not allocate.
-var hot = regexp.MustCompile(`^Benchmark(Ring|.*(Match|Append|Encode|Compact|Decode|Page|ReadRecord))`)
+var hot = regexp.MustCompile(`^Benchmark(Ring|.*(Match|Program|Append|Encode|Compact|Decode|Page|ReadRecord))`)
 
 // stageFigures holds the benchmarks against the bars.
 func (r *Results) stageFigures() []Figure {

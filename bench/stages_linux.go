@@ -17,7 +17,7 @@ import (
 // stages runs the benchmarks of the path of every record, and the conversion of a file
 // by one thread and two.
 func (b *bench) stages(ctx context.Context, r *Results) error {
-	args := []string{"test", "-run", "^$", "-bench", "Match|Append|Encode|Compact|Ring|Decode|Page|ReadRecord", "-benchmem", "-benchtime", "200ms", "-count", "5"}
+	args := []string{"test", "-run", "^$", "-bench", "Match|Program|Append|Encode|Compact|Ring|Decode|Page|ReadRecord", "-benchmem", "-benchtime", "200ms", "-count", "5"}
 	if b.o.smoke {
 		args = append(args, "-benchtime", "100x", "-count", "1")
 	}

@@ -166,7 +166,7 @@ func (e *encoder) emit(p *op, c *perfpipe.Column, row int) {
 		setValid(c, row)
 	}
 	if c.Type == perfpipe.TypeString {
-		c.Data = e.bytes(c.Data, text)
+		c.Data = e.bytes(begin(c, row), text)
 		end(c, row, len(c.Data))
 		return
 	}

@@ -2,7 +2,6 @@ package collector
 
 import (
 	"encoding/binary"
-	"math/bits"
 
 	"github.com/perfpipe/perfpipe"
 )
@@ -46,11 +45,6 @@ type op struct {
 	elem, width int
 	kind        opKind
 	signed      bool
-}
-
-// inPlace reports whether the value stands at a fixed place in every record.
-func (p *op) inPlace() bool {
-	return p.field != nil && p.field.Probed == nil && p.field.Loc == perfpipe.LocStatic
 }
 
 func (p *op) integer() bool { return p.kind == opCopy || p.kind == opWiden }
@@ -147,10 +141,62 @@ func (e *encoder) wholeFields(r *perfpipe.Record) bool {
 func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 	m := &e.moves
 	if m.batch != b {
-		m.bind(b)
+		m.bind(b, e.tail.stack)
+	} else if m.next != b.Rows {
+		m.follow(b.Rows)
 	}
-	row := b.Rows
-	if row == 0 {
+	// Calls come first and last: around each of them everything is stored and loaded.
+	t := &e.comms[uint32(r.TID)%commSlots]
+	if t.comm != r.Comm {
+		t.set(r.Comm)
+	}
+	raw := r.Raw
+	i := m.next & maxRow
+	m.next = i + 1
+	if d := m.comm.to.Data; t.known && cap(d)-m.comm.at >= 16 {
+		at := m.comm.at
+		*(*[16]byte)(d[at : at+16 : cap(d)]) = t.text
+		m.comm.at = at + t.n
+		m.comm.offs[i+1] = int32(at + t.n)
+	} else {
+		m.comm.at = e.comm(m.comm.to, i, r.Comm)
+	}
+	le := binary.LittleEndian
+	m8, m4 := m.m8, m.m4
+	le.PutUint64(m.time[i*8:i*8+8:i*8+8], uint64((r.Time+offset)/1000))
+	le.PutUint64(m.ts[i*8:i*8+8:i*8+8], uint64(r.Time))
+	for k := range m8 {
+		v := &m8[k]
+		le.PutUint64(v.dst[i*8:i*8+8:i*8+8], le.Uint64(raw[v.src:v.src+8:v.src+8]))
+	}
+	le.PutUint32(m.pid[i*4:i*4+4:i*4+4], uint32(r.PID))
+	le.PutUint32(m.tid[i*4:i*4+4:i*4+4], uint32(r.TID))
+	for k := range m4 {
+		v := &m4[k]
+		le.PutUint32(v.dst[i*4:i*4+4:i*4+4], le.Uint32(raw[v.src:v.src+4:v.src+4]))
+	}
+	if m.cpu4 == nil {
+		le.PutUint16(m.cpu[i*2:i*2+2:i*2+2], r.CPU)
+	} else {
+		le.PutUint32(m.cpu4[i*4:i*4+4:i*4+4], uint32(r.CPU))
+	}
+	if a := m.args; a != nil {
+		d, at := a.child.Data, a.at*8
+		if cap(d)-at < argBytes {
+			d = a.grow(at)
+		}
+		a.at += argBytes / 8
+		a.offs[i+1] = int32(a.at)
+		// Word by word: a copy of so many bytes is a call.
+		to, from := d[at:at+argBytes:cap(d)], raw[a.src:a.src+argBytes:a.src+argBytes]
+		le.PutUint64(to, le.Uint64(from))
+		le.PutUint64(to[8:], le.Uint64(from[8:]))
+		le.PutUint64(to[16:], le.Uint64(from[16:]))
+		le.PutUint64(to[24:], le.Uint64(from[24:]))
+		le.PutUint64(to[32:], le.Uint64(from[32:]))
+		le.PutUint64(to[40:], le.Uint64(from[40:]))
+	}
+	if i == 0 {
 		b.MinTime, b.MaxTime = r.Time, r.Time
 	} else if r.Time >= b.MaxTime {
 		b.MaxTime = r.Time
@@ -158,50 +204,22 @@ func (e *encoder) append(b *perfpipe.Batch, r *perfpipe.Record, offset int64) {
 		e.late = true
 		b.MinTime = min(b.MinTime, r.Time)
 	}
-	// Slices of a known length are checked once, and not again by the store.
-	le := binary.LittleEndian
-	at := row * 8
-	le.PutUint64(m.time[at:at+8:at+8], uint64((r.Time+offset)/1000))
-	le.PutUint64(m.ts[at:at+8:at+8], uint64(r.Time))
-	for i := range m.m8 {
-		v := &m.m8[i]
-		le.PutUint64(v.dst[at:at+8:at+8], le.Uint64(r.Raw[v.src:v.src+8:v.src+8]))
-	}
-	at = row * 4
-	le.PutUint32(m.pid[at:at+4:at+4], uint32(r.PID))
-	le.PutUint32(m.tid[at:at+4:at+4], uint32(r.TID))
-	for i := range m.m4 {
-		v := &m.m4[i]
-		le.PutUint32(v.dst[at:at+4:at+4], le.Uint32(r.Raw[v.src:v.src+4:v.src+4]))
-	}
-	if m.cpu4 == nil {
-		at = row * 2
-		le.PutUint16(m.cpu[at:at+2:at+2], r.CPU)
-	} else {
-		le.PutUint32(m.cpu4[at:at+4:at+4], uint32(r.CPU))
-	}
-	if t := &e.comms[uint32(r.TID)%commSlots]; !t.known || t.comm != r.Comm || !t.put(m.comm, row) {
-		e.comm(t, m.comm, row, r.Comm)
-	}
-	for i := range m.names {
-		if t := &m.names[i]; !t.name(row, r.Raw) {
-			e.text(t.to, row, r.Raw[t.src:t.src+t.n])
-		}
-	}
-	for i := range m.arrays {
-		m.arrays[i].copy(row, r.Raw)
+	if len(m.names) > 0 {
+		e.copyNames(i, raw)
 	}
 	if m.rare {
-		m.copyRare(row, r.Raw)
-		for i := range m.texts {
-			t := &m.texts[i]
-			e.text(t.to, row, r.Raw[t.src:t.src+t.n])
-		}
+		m.copyRare(i, raw)
+	}
+	if m.varying {
+		e.copyVarying(i, raw)
 	}
 	if !e.plain {
 		e.appendRest(b, r)
 	}
-	b.Rows = row + 1
+	b.Rows = i + 1
+	if b.Rows%lengthsEvery == 0 {
+		extend(b, e.tail.stack)
+	}
 }
 
 // appendRest appends what is no plain move.
@@ -209,7 +227,7 @@ func (e *encoder) appendRest(b *perfpipe.Batch, r *perfpipe.Record) {
 	row := b.Rows
 	if e.eventCol >= 0 {
 		c := &b.Columns[e.eventCol]
-		c.Data = append(c.Data, e.event...)
+		c.Data = append(begin(c, row), e.event...)
 		end(c, row, len(c.Data))
 	}
 	for i := range e.ops {
@@ -259,10 +277,10 @@ func (e *encoder) field(p *op, b *perfpipe.Batch, r *perfpipe.Record) {
 		put(c, row, v)
 	case opString:
 		t, _ := p.field.Bytes(r.Raw)
-		e.text(c, row, t)
+		e.text(c, row, len(begin(c, row)), t)
 	case opName:
 		v, _ := p.field.Uint(r.Raw)
-		c.Data = p.names.append(c.Data, v)
+		c.Data = p.names.append(begin(c, row), v)
 		end(c, row, len(c.Data))
 	default:
 		t, _ := p.field.Bytes(r.Raw)
@@ -281,7 +299,7 @@ func (e *encoder) probe(p *op, c *perfpipe.Column, row int, raw []byte) bool {
 			return false
 		}
 		setValid(c, row)
-		c.Data = e.bytes(c.Data, t)
+		c.Data = e.bytes(begin(c, row), t)
 		end(c, row, len(c.Data))
 		return false
 	}
@@ -310,29 +328,24 @@ func (e *encoder) appendTail(b *perfpipe.Batch, r *perfpipe.Record) {
 	}
 }
 
-// list appends an array, or the numbers of the bits set in a mask.
+// list appends an array.
 func (p *op) list(c *perfpipe.Column, row int, t []byte) {
 	ch := c.Child
-	switch {
-	case p.kind == opMask:
-		for i, m := range t {
-			for ; m != 0; m &= m - 1 {
-				ch.Data = appendInt(ch.Data, uint64(i*8+bits.TrailingZeros8(m)), ch.Type.Width())
-				ch.Len++
-			}
-		}
-	case p.width == p.elem:
-		n := len(t) / p.elem
-		ch.Data = append(ch.Data, t[:n*p.elem]...)
-		ch.Len += n
-	default:
+	n := int(c.Offsets[:cap(c.Offsets)][row])
+	d := ch.Data[:n*ch.Type.Width()]
+	if p.width == p.elem {
+		k := len(t) / p.elem
+		d = append(d, t[:k*p.elem]...)
+		n += k
+	} else {
 		for ; len(t) >= p.elem; t = t[p.elem:] {
 			v, _ := perfpipe.LoadInt(t[:p.elem], p.signed)
-			ch.Data = appendInt(ch.Data, v, p.width)
-			ch.Len++
+			d = appendInt(d, v, p.width)
+			n++
 		}
 	}
-	end(c, row, ch.Len)
+	ch.Data = d
+	end(c, row, n)
 }
 
 func appendInt(b []byte, v uint64, width int) []byte {

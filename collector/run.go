@@ -19,8 +19,13 @@ type Config struct {
 	// Filters are by event, as Source.Schemas: a record becomes a row where any of
 	// its event's programs lets it through, or where it has none.
 	Filters [][]Filter
-	// FaultName names the faults that Filters report; it is needed where they do.
+	// FaultName names the faults that Filters and SourceFaults report; it is needed
+	// where they do.
 	FaultName func(fault uint8) string
+	// SourceFaults returns how often a filter that Source itself runs for an event faulted,
+	// by the number of the fault. It is asked when Source has been read to its end, and
+	// may be nil.
+	SourceFaults func(event int) []uint64
 	// Outputs are written to in their order; Run closes them.
 	Outputs []Output
 	// Meta is the key-value metadata of each event's table, by event.
@@ -56,6 +61,15 @@ type Config struct {
 // kept the filter from deciding; ok is then the verdict all the same.
 type Filter interface {
 	Match(r *perfpipe.Record) (ok bool, fault uint8)
+}
+
+// Ahead is a [perfpipe.Source] a part of whose work can be done before Read asks for it:
+// that of a recorded file, which never waits. A live one has no such part.
+type Ahead interface {
+	perfpipe.Source
+	// Ahead is called once, before the first Read, and returns that part. Run calls it
+	// on a goroutine of its own, where it ends when Read has returned an error, at the latest.
+	Ahead() (work func())
 }
 
 // Output is a sink and the way its tables are made.
@@ -138,7 +152,18 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		r.w.run()
 	}()
 
+	ahead := make(chan struct{})
+	if s, ok := cfg.Source.(Ahead); ok {
+		work := s.Ahead()
+		go func() {
+			defer close(ahead)
+			work()
+		}()
+	} else {
+		close(ahead)
+	}
 	err = r.read()
+	<-ahead
 	unhook()
 	if p := stopErr.Load(); p != nil {
 		err = errors.Join(err, *p)
@@ -342,6 +367,17 @@ func (r *run) countFault(event int, fault uint8) {
 	}
 	f[fault]++
 	r.faults[event] = f
+}
+
+// addCounts adds two lists of numbers of the same things.
+func addCounts(a, b []uint64) []uint64 {
+	sum := make([]uint64, max(len(a), len(b)))
+	for _, list := range [...][]uint64{a, b} {
+		for i, n := range list {
+			sum[i] += n
+		}
+	}
+	return sum
 }
 
 // sumFaults puts n faults of an event's filters into the summary.
@@ -561,6 +597,9 @@ func (r *run) result(complete bool) *Result {
 	for ev, list := range r.faults {
 		if r.rows[ev] > 0 {
 			filled[TableName(r.cfg.Source.Schemas()[ev])] = true
+		}
+		if r.cfg.SourceFaults != nil {
+			list = addCounts(list, r.cfg.SourceFaults(ev))
 		}
 		for f, n := range list {
 			if n > 0 {

@@ -43,6 +43,8 @@ type Capture struct {
 	FilterBudget int
 	// OnFault is "drop" (default) or "pass": the verdict on a record whose filter faults.
 	OnFault string
+	// Tier is where filters decide: "auto" (default), "kernel", "bpf" or "process".
+	Tier string
 	// KernelCompat makes filters mean exactly what the kernel's engine makes of them, quirks included.
 	KernelCompat bool
 	// TraceSelf keeps events of perfpipe's own threads.

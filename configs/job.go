@@ -15,6 +15,7 @@ var (
 	onFaultWords     = [...]string{"drop", "pass"}
 	typesWords       = [...]string{"kernel", "portable"}
 	formatWords      = [...]string{"parquet", "arrow", "arrows", "csv", "ndjson", "txt"}
+	tierWords        = [...]string{"auto", "kernel", "bpf", "process"}
 	engineWords      = [...]string{"auto", "perf", "ftrace", "bpf"}
 	retModeWords     = [...]string{"auto", "sites", "trampoline"}
 	overWords        = [...]string{"sample", "threads", "events"}
@@ -103,6 +104,7 @@ func (d *decoder) jobKeys(c *Capture, at *jobNodes) []key {
 				c.FilterBudget = v
 			}
 		}},
+		{"tier", func(n *yaml.Node) { d.choice(n, "tier", &c.Tier, tierWords[:]...) }},
 		{"kernel_compat", func(n *yaml.Node) { d.flag(n, "kernel_compat", &c.KernelCompat) }},
 		{"trace_self", func(n *yaml.Node) { d.flag(n, "trace_self", &c.TraceSelf) }},
 		{"fail_on_loss", func(n *yaml.Node) { d.flag(n, "fail_on_loss", &c.FailOnLoss) }},

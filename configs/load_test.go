@@ -93,6 +93,7 @@ delay: 250ms
 ring: 8MiB
 period: 10
 on_fault: pass
+tier: bpf
 kernel_compat: true
 trace_self: true
 fail_on_loss: true
@@ -111,7 +112,7 @@ types: portable
 			Outputs: []Output{{Path: "traces"}, {Path: "x.parquet", Format: "parquet", Compression: "zstd", Level: 22}, {Path: "-"}},
 			Rotate:  Rotate{Size: 64 << 20, Every: time.Hour, MaxFiles: 3, OnSignal: true},
 			MaxSize: 2 << 30, MaxRate: 50_000, MaxCPU: 12.5, Over: "events", Duration: 10 * time.Second, Delay: 250 * time.Millisecond, RingBytes: 8 << 20, Period: 10,
-			OnFault: "pass", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Threads: 3, Decode: true, Types: "portable",
+			OnFault: "pass", Tier: "bpf", KernelCompat: true, TraceSelf: true, FailOnLoss: true, Threads: 3, Decode: true, Types: "portable",
 		}}},
 		{"flight recorder", `
 events: a:b
@@ -324,7 +325,7 @@ job.yaml:5:54: size: the kernel copies a multiple of 8 bytes, at most 65528
 job.yaml:6:54: size: the kernel copies a multiple of 8 bytes, at most 65528
 job.yaml:7:34: stacks of neither the kernel nor the process are none; write stacks: none
 job.yaml:8:34: mode: dwarf is a way to take the process's stack; for the kernel's alone write mode: fp`},
-		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, user: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}\n- {name: f, events: a:b, engine: ebpf}", `
+		{"targets", "jobs:\n- {name: a, events: a:b, target: {tree: true}}\n- {name: b, events: a:b, target: {tree: true, pids: 1, inherit: false}}\n- {name: c, events: a:b, target: {comm: 0123456789abcdef}}\n- {name: d, events: a:b, target: {cgroup: '', all: true, user: x}}\n- {name: e, events: a:b, ret_mode: site, unsafe_uretprobe: yes}\n- {name: f, events: a:b, engine: ebpf}\n- {name: g, events: a:b, tier: bp}", `
 job.yaml:2:41: tree needs a process to begin with; add pids, user or command
 job.yaml:3:41: tree takes the processes that the targets start, and inherit: false leaves them out
 job.yaml:4:41: comm: "0123456789abcdef" has 16 bytes, and the kernel keeps at most 15 of a task's name
@@ -332,7 +333,8 @@ job.yaml:5:43: cgroup is empty
 job.yaml:5:52: all records every task: it cannot be joined with pids, tids, user or cgroup
 job.yaml:6:36: ret_mode must be one of auto, sites, trampoline, not "site"; did you mean "sites"?
 job.yaml:6:60: unsafe_uretprobe must be true or false, not "yes"
-job.yaml:7:34: engine must be one of auto, perf, ftrace, bpf, not "ebpf"; did you mean "bpf"?`},
+job.yaml:7:34: engine must be one of auto, perf, ftrace, bpf, not "ebpf"; did you mean "bpf"?
+job.yaml:8:32: tier must be one of auto, kernel, bpf, process, not "bp"; did you mean "bpf"?`},
 		{"a cgroup beside processes", "events: a:b\ntarget: {pids: 7, cgroup: /user.slice}", `job.yaml:2:27: cgroup records every task of the cgroup: it cannot be joined with pids, tids or user`},
 		{"not UTF-8", "events: a:b\nname: x\xff", `job.yaml:2:8: byte 0xff is no text: the file must be UTF-8 without control characters`},
 		{"a control character", "events: a:b\x01", `job.yaml:1:12: byte 0x01 is no text: the file must be UTF-8 without control characters`},

@@ -29,6 +29,7 @@ type (
 		Ring         string       `yaml:"ring,omitempty"`
 		Period       int          `yaml:"period,omitempty"`
 		OnFault      string       `yaml:"on_fault,omitempty"`
+		Tier         string       `yaml:"tier,omitempty"`
 		FilterBudget int          `yaml:"filter_budget,omitempty"`
 		KernelCompat bool         `yaml:"kernel_compat,omitempty"`
 		TraceSelf    bool         `yaml:"trace_self,omitempty"`
@@ -111,7 +112,7 @@ func jobOf(c *Capture) jobYAML {
 
 		MaxRate: formatRate(c.MaxRate), MaxCPU: formatPercent(c.MaxCPU), Over: c.Over,
 		MaxSize: formatSize(c.MaxSize), Duration: formatDuration(c.Duration), Delay: formatDuration(c.Delay),
-		Ring: formatSize(int64(c.RingBytes)), Period: c.Period, OnFault: c.OnFault, KernelCompat: c.KernelCompat,
+		Ring: formatSize(int64(c.RingBytes)), Period: c.Period, OnFault: c.OnFault, Tier: c.Tier, KernelCompat: c.KernelCompat,
 		TraceSelf: c.TraceSelf, FailOnLoss: c.FailOnLoss, Threads: c.Threads, Decode: c.Decode, Types: c.Types,
 		Overwrite: c.Overwrite, Trigger: c.Trigger, Before: formatDuration(c.Before), After: formatDuration(c.After),
 		Engine: c.Engine, RetMode: c.RetMode, Unsafe: c.UnsafeUretprobe, CgroupIDs: c.CgroupIDs,

@@ -144,9 +144,9 @@ func nodeCost(n *node) (uint64, bool) {
 	return sum + 1, bounded
 }
 
-// loops is how many loops are written in b. Each is entered at most as often as the
+// loopsOf is how many loops are written in b. Each is entered at most as often as the
 // block around it goes round or its function is called, which the budget counts.
-func loops(b *body) int {
+func loopsOf(b *body) int {
 	n := countLoops(b.main)
 	for _, f := range b.funcs {
 		n += countLoops(f.body)

@@ -115,7 +115,7 @@ func newBPFMemory(m *bpf.Memory, text int) (*bpfMemory, error) {
 }
 
 // newBPFTrial loads the code of p for records of up to size bytes.
-func newBPFTrial(t testing.TB, p *Program, f *bpf.Filter, mem *bpfMemory, size int, mode trialMode) (*bpfTrial, error) {
+func newBPFTrial(t testing.TB, f *bpf.Filter, mem *bpfMemory, size int, mode trialMode) (*bpfTrial, error) {
 	room := (trialRecord + bpf.RawOffset + size + 64 + 7) &^ 7
 	io, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: uint32(room), MaxEntries: 1, Flags: 1 << 10})
 	if err != nil {
@@ -263,9 +263,9 @@ func compareBPFAs(t testing.TB, p *Program, records []*perfpipe.Record, mode tri
 	for _, r := range records {
 		size = max(size, len(r.Raw))
 	}
-	b, err := newBPFTrial(t, p, f, mem, size, mode)
+	b, err := newBPFTrial(t, f, mem, size, mode)
 	if err != nil {
-		return fmt.Errorf("load: %+v", err)
+		return fmt.Errorf("load: %w", err)
 	}
 	defer b.close()
 	for i, r := range records {

@@ -107,7 +107,7 @@ func loadRecipe(t *testing.T, fs *tracefs.FS, title, text string) (loaded int) {
 			t.Fatal(err)
 		}
 		mapped := time.Now()
-		b, err := newBPFTrial(t, p, f, mem, schemas[i].Size+512, trialMode{})
+		b, err := newBPFTrial(t, f, mem, schemas[i].Size+512, trialMode{})
 		end := time.Now()
 		if err != nil {
 			mem.close()

@@ -104,7 +104,7 @@ func (g *bpfGen) pair(x, y *node) {
 	}
 	next := g.next
 	at := g.slot()
-	g.store(at)
+	g.keep(at)
 	g.value(y)
 	g.Add(asm.Mov.Reg(asm.R1, asm.R0))
 	g.load(asm.R0, at)
@@ -147,6 +147,8 @@ func (g *bpfGen) value(n *node) {
 		g.delta(n)
 	case opUser:
 		g.call(n)
+	case opStrConst, opStrField, opComm:
+		g.string(n)
 	case opCond:
 		if n.typ == tBool {
 			g.boolean(n)
@@ -391,7 +393,7 @@ func (g *bpfGen) test(n *node, t code.Target) {
 	case opMapHas:
 		g.value(n.kids[0])
 		at := g.slot()
-		g.store(at)
+		g.keep(at)
 		g.table(n.m, at)
 		g.Add(asm.FnMapLookupElem.Call())
 		g.charge()

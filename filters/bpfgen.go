@@ -19,13 +19,16 @@ type bpfGen struct {
 	counted bool
 	next    int // the stack is free below this offset
 	vars    map[*variable]int
-	scope   []*variable         // those of the blocks around what is being made
-	texts   map[*variable]*node // what strings are, by the variable that stands for them
+	scope   []*variable // those of the blocks around what is being made
 	faults  map[Fault]string
-	fn      *bpfFrame
-	brk     string
-	cont    string
-	rounds  uint64 // of the loops around what is being made
+	texts   *bpfTexts
+	memory  int // of each of two texts
+	// functions are the loops that go through texts; they stand behind all else.
+	functions asm.Instructions
+	fn        *bpfFrame
+	brk       string
+	cont      string
+	rounds    uint64 // of the loops around what is being made
 	// large: there are loops of more rounds than the verifier is to follow one by one.
 	large bool
 	err   error
@@ -38,7 +41,8 @@ type bpfFrame struct {
 }
 
 func newBPFGen(p *Program, b *body) *bpfGen {
-	return &bpfGen{p: p, b: b, vars: make(map[*variable]int), texts: make(map[*variable]*node), faults: make(map[Fault]string), rounds: 1}
+	t := newBPFTexts(b)
+	return &bpfGen{p: p, b: b, vars: make(map[*variable]int), texts: t, memory: t.textMemory(b), faults: make(map[Fault]string), rounds: 1}
 }
 
 // fail notes the first thing that code for eBPF cannot do.
@@ -55,7 +59,7 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 	g.counted = g.b.layout != nil && (place.Left || !bounded || most > uint64(g.p.budget))
 	if n, ok := mostRounds(g.b.main); !place.Follow && (!ok || n > maxFollowed) {
 		g.large = true
-		if most := maxMayGoto/(1+uint64(loops(g.b))) - 1; uint64(g.p.budget) > most {
+		if most := maxMayGoto/(1+uint64(loopsOf(g.b))) - 1; uint64(g.p.budget) > most {
 			g.fail("its loops may go round as often as its budget of %d lets them; in the kernel that may be at most %d", g.p.budget, most)
 		}
 	}
@@ -83,6 +87,7 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 			break
 		}
 	}
+	g.Out = append(g.Out, g.functions...)
 	if g.err == nil && len(g.Out) > maxBPFCode {
 		g.fail("it is %d instructions, more than the %d that jumps reach over", len(g.Out), maxBPFCode)
 	}
@@ -104,12 +109,17 @@ func (g *bpfGen) room(n int) int {
 	return g.next
 }
 
-// store puts R0 into a slot, and may change it; load takes it out. In a program with
+// store puts a register into a slot, load takes it out.
+func (g *bpfGen) store(at int, reg asm.Register) {
+	g.Add(asm.StoreMem(asm.RFP, int16(at), reg, asm.DWord))
+}
+
+// keep is store of R0 where that is an integer, and may change it. In a program with
 // large loops the verifier is not to know what lies there: it would look at a round
 // again for all that the rounds before it make of it.
-func (g *bpfGen) store(at int) {
+func (g *bpfGen) keep(at int) {
 	if !g.large {
-		g.Add(asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.DWord))
+		g.store(at, asm.R0)
 		return
 	}
 	g.Add(
@@ -164,7 +174,6 @@ func (g *bpfGen) block(list []*stmt) {
 	}
 	for _, v := range g.scope[scope:] {
 		delete(g.vars, v)
-		delete(g.texts, v)
 	}
 	g.next, g.scope = next, g.scope[:scope]
 }
@@ -185,7 +194,7 @@ func (g *bpfGen) stmt(s *stmt) {
 	case stDelete:
 		g.value(s.key)
 		at := g.slot()
-		g.store(at)
+		g.keep(at)
 		g.table(s.m, at)
 		g.Add(asm.FnMapDeleteElem.Call())
 	case stIf:
@@ -220,10 +229,6 @@ func (g *bpfGen) stmt(s *stmt) {
 
 // set gives v a value, and a place where it has none.
 func (g *bpfGen) set(v *variable, x *node) {
-	if v.typ == tStr {
-		g.setText(v, x)
-		return
-	}
 	at, ok := g.vars[v]
 	if !ok {
 		at = g.slot()
@@ -237,7 +242,7 @@ func (g *bpfGen) set(v *variable, x *node) {
 	}
 	next := g.next
 	g.value(x)
-	g.store(at)
+	g.keep(at)
 	g.next = next
 }
 
@@ -247,7 +252,7 @@ func (g *bpfGen) ret(x *node) {
 		return
 	}
 	g.value(x)
-	g.store(g.fn.ret)
+	g.keep(g.fn.ret)
 	g.Jump(g.fn.end)
 }
 
@@ -284,7 +289,7 @@ func (g *bpfGen) loop(s *stmt) {
 	if s.max > 0 {
 		g.load(asm.R0, count)
 		g.Add(asm.JGE.Imm(asm.R0, int32(s.max), g.fault(FaultLoop)), asm.Add.Imm(asm.R0, 1))
-		g.store(count)
+		g.keep(count)
 	}
 	brk, cont := g.brk, g.cont
 	g.brk, g.cont = end, next
@@ -294,7 +299,7 @@ func (g *bpfGen) loop(s *stmt) {
 	at := g.vars[s.v]
 	g.load(asm.R0, at)
 	g.Add(asm.Add.Imm(asm.R0, 1))
-	g.store(at)
+	g.keep(at)
 	g.charge()
 	g.Jump(head)
 	g.Mark(end)
@@ -317,16 +322,16 @@ func (g *bpfGen) emit(s *stmt) {
 		g.Mark(yes)
 	}
 	g.value(s.x)
-	g.store(at)
+	g.keep(at)
 	g.load(asm.R0, mask)
 	g.Add(asm.Or.Imm(asm.R0, bit))
-	g.store(mask)
+	g.keep(mask)
 	if s.cond != nil {
 		g.Jump(end)
 		g.Mark(null)
 		g.load(asm.R0, mask)
 		g.Add(asm.And.Imm(asm.R0, ^bit))
-		g.store(mask)
+		g.keep(mask)
 		g.Mark(end)
 	}
 }
@@ -334,29 +339,16 @@ func (g *bpfGen) emit(s *stmt) {
 // call puts a function in where it is called, its result into R0.
 func (g *bpfGen) call(n *node) {
 	f := n.call
-	if f.ret.typ == tStr {
-		g.fail("the function %s() returns a string", f.name)
-		return
-	}
 	next := g.next
 	defer func() { g.next = next }()
 	args := make([]int, len(n.kids))
-	texts := make([]*node, len(n.kids))
 	for i, k := range n.kids {
-		if k.typ == tStr {
-			texts[i] = g.text(k)
-			continue
-		}
 		g.value(k)
 		args[i] = g.slot()
-		g.store(args[i])
+		g.keep(args[i])
 	}
 	for i, v := range f.params {
-		if v.typ == tStr {
-			g.texts[v] = texts[i]
-		} else {
-			g.vars[v] = args[i]
-		}
+		g.vars[v] = args[i]
 	}
 	g.charge()
 	fr, brk, cont := g.fn, g.brk, g.cont

@@ -235,7 +235,9 @@
 // Package syntax scans and parses; the checker resolves names, types and constants
 // into a typed tree, in which a comparison with a constant is a set of ranges; the
 // generator turns that into instructions with two jump targets each, so that a
-// filter of plain predicates runs without registers ([Program.Match]).
+// filter of plain predicates runs without registers ([Program.Match]). Up to four
+// of them are all made, each one load, subtraction and comparison, and the verdict is
+// looked up by which hold.
 // A program becomes statements over such trees (irprogram.go), which the generator of
 // exec.go's machine, and later that of eBPF, are made from.
 package filters

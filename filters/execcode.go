@@ -26,21 +26,32 @@ type xgen struct {
 	brk, cont int32
 	frame     *frame
 	full      string
+	opt
 }
 
 // frame is where a function is and keeps its things.
 type frame struct {
-	entry     int32
+	entry     int32 // a label
 	ret       uint8 // register of the place to go back to; behind it the result
 	retStr    uint8
 	params    []uint8
 	returnStr bool
+	// inline: the function's statements stand where it is called, and a return puts its
+	// value into ret and goes to end.
+	inline bool
+	end    int32
 }
 
 // generateBody makes p's code of its statements.
 func (p *Program) generateBody() error {
 	g := &xgen{size: p.schema.Size}
 	p.xcode = g.program(p.body)
+	if g.full != "" {
+		// What is kept in registers to save work is done again instead.
+		g = &xgen{size: p.schema.Size, opt: opt{sparing: true}}
+		p.xcode = g.program(p.body)
+	}
+	p.sparing = g.sparing
 	if g.full != "" {
 		e := &Error{Reason: g.full}
 		e.place(p.source)
@@ -50,35 +61,33 @@ func (p *Program) generateBody() error {
 	for v, r := range g.consts {
 		m.regs[r] = v
 	}
+	m.clock, m.perCPU, m.tables = g.clock, p.body.layout.perCPU > 0, m.mem.tables
 	m.ints, m.texts = make([]uint64, len(p.body.emits)), make([][]byte, len(p.body.emits))
 	return nil
 }
 
 func (g *xgen) program(b *body) []xinstr {
-	g.consts, g.vars, g.frames, g.low = make(map[uint64]uint8), make(map[*variable]uint8), make(map[*function]*frame), xRegs
+	g.consts, g.vars, g.frames = make(map[uint64]uint8), make(map[*variable]uint8), make(map[*function]*frame)
+	g.clock, g.sink, g.low = xRegs-1, xRegs-2, xRegs-2
+	g.prepare(b)
 	start := g.label()
 	g.emit(xinstr{op: xJump, t: start})
 	for _, f := range b.funcs {
-		g.function(f)
+		if !g.inline[f] {
+			g.function(f)
+		}
 	}
 	g.here(start)
 	g.frame, g.next, g.strs = nil, g.high, g.hiStr
+	g.forget(0)
+	g.changed(nil)
 	g.block(b.main)
-	for i := range g.code {
-		in := &g.code[i]
-		if in.op < firstPlain || in.op == xJump || in.op == xBack {
-			in.t, in.f = g.place(in.t), g.place(in.f)
-		}
-		if in.op == xCall {
-			in.t = g.frames[in.aux.fn].entry
-		}
-	}
-	return g.code
+	return g.link()
 }
 
 func (g *xgen) function(f *function) {
 	g.next, g.strs = g.high, g.hiStr
-	fr := &frame{entry: int32(len(g.code)), ret: g.reg(), returnStr: f.ret.typ == tStr}
+	fr := &frame{entry: g.label(), ret: g.reg(), returnStr: f.ret.typ == tStr}
 	g.reg()
 	if fr.returnStr {
 		fr.retStr = g.str()
@@ -88,6 +97,9 @@ func (g *xgen) function(f *function) {
 	}
 	g.frames[f] = fr
 	g.frame = fr
+	g.forget(0)
+	g.changed(nil)
+	g.here(fr.entry)
 	g.block(f.body)
 }
 
@@ -163,19 +175,24 @@ func (g *xgen) visit(name string) {
 
 // block makes statements; their variables' registers are free behind it.
 func (g *xgen) block(list []*stmt) {
-	next, strs := g.next, g.strs
+	next, strs, known := g.next, g.strs, len(g.declared)
 	for _, s := range list {
 		g.stmt(s)
 	}
-	g.next, g.strs = next, strs
+	for _, v := range g.declared[known:] {
+		delete(g.vars, v)
+	}
+	g.next, g.strs, g.declared = next, strs, g.declared[:known]
 }
 
 func (g *xgen) stmt(s *stmt) {
+	g.loud = s.key != nil && s.key.effects || s.x != nil && s.x.effects || s.cond != nil && s.cond.effects
 	if s.op == stSet {
 		// The variable, where it is new, keeps its register to the end of the block.
 		r, ok := g.vars[s.v]
 		if !ok {
 			r = g.variable(s.v)
+			g.declared = append(g.declared, s.v)
 		}
 		next, strs := g.next, g.strs
 		if s.v.typ == tStr {
@@ -190,21 +207,12 @@ func (g *xgen) stmt(s *stmt) {
 	defer func() { g.next, g.strs = next, strs }()
 	switch s.op {
 	case stState:
-		o := xSetState
-		if s.cell.perCPU {
-			o = xSetCPU
-		}
-		g.emit(xinstr{op: o, b: g.operand(s.x), off: int32(s.cell.at)})
+		g.setState(s)
 	case stMap:
-		k := g.operand(s.key)
-		x := g.operand(s.x)
-		in := xinstr{op: xMapSet, b: k, c: x, off: int32(s.m.at)}
-		if s.bin != 0 {
-			in.op, in.k, in.typ, in.size = xMapOp, s.bin, s.m.val.typ, s.m.val.size
-		}
-		g.emit(in)
+		g.setMap(s)
 	case stDelete:
-		g.emit(xinstr{op: xMapDel, b: g.operand(s.key), off: int32(s.m.at)})
+		g.emit(xinstr{op: xMapDel, b: g.operand(s.key), off: uint32(s.m.at)})
+		g.changed(s.m)
 	case stIf:
 		g.ifStmt(s)
 	case stFor:
@@ -230,6 +238,9 @@ func (g *xgen) ret(x *node) {
 	switch fr := g.frame; {
 	case fr == nil:
 		g.cond(x, toTrue, toFalse)
+	case fr.inline:
+		g.into(x, fr.ret)
+		g.emit(xinstr{op: xJump, t: fr.end})
 	case fr.returnStr:
 		g.strInto(x, fr.retStr)
 		g.emit(xinstr{op: xRet, a: fr.ret})
@@ -246,18 +257,25 @@ func (g *xgen) ifStmt(s *stmt) {
 		no = g.label()
 	}
 	g.cond(s.cond, yes, no)
+	known := g.known()
 	g.here(yes)
 	g.block(s.body)
+	g.forget(known)
 	if len(s.els) > 0 {
 		g.emit(xinstr{op: xJump, t: end})
 		g.here(no)
 		g.block(s.els)
+		g.forget(known)
 	}
 	g.here(end)
 }
 
 func (g *xgen) forStmt(s *stmt) {
+	if g.unroll(s) {
+		return
+	}
 	v := g.variable(s.v)
+	g.declared = append(g.declared, s.v)
 	g.into(s.x, v)
 	var rounds uint8
 	if s.max > 0 {
@@ -265,20 +283,32 @@ func (g *xgen) forStmt(s *stmt) {
 		g.emit(xinstr{op: xMove, a: rounds, b: g.constant(0)})
 	}
 	head, in, next, end := g.label(), g.label(), g.label(), g.label()
+	g.changed(nil)
 	g.here(head)
 	g.cond(s.cond, in, end)
+	known := g.known()
 	g.here(in)
 	if s.max > 0 {
 		g.emit(xinstr{op: xRound, a: rounds, lo: s.max})
 	}
+	g.round(s.body, next, end)
+	g.forget(known)
+	g.here(next)
+	if c := s.cond; c.op == opIn && len(c.set) == 1 && c.kids[0].op == opVar && c.kids[0].v == s.v {
+		g.emit(xinstr{op: xNext, cost: 2, a: v, lo: c.set[0].lo, len: c.set[0].hi - c.set[0].lo, t: in, f: end})
+	} else {
+		g.emit(xinstr{op: xAdd, a: v, b: v, c: g.constant(1)})
+		g.emit(xinstr{op: xBack, t: head, lo: 1})
+	}
+	g.here(end)
+}
+
+// round is the body of a loop, in which continue goes to next and break to end.
+func (g *xgen) round(body []*stmt, next, end int32) {
 	brk, cont := g.brk, g.cont
 	g.brk, g.cont = end, next
-	g.block(s.body)
+	g.block(body)
 	g.brk, g.cont = brk, cont
-	g.here(next)
-	g.emit(xinstr{op: xAdd, a: v, b: v, c: g.constant(1)})
-	g.emit(xinstr{op: xBack, t: head})
-	g.here(end)
 }
 
 func (g *xgen) emitColumn(s *stmt) {
@@ -289,17 +319,19 @@ func (g *xgen) emitColumn(s *stmt) {
 		g.cond(s.cond, yes, null)
 		g.here(yes)
 	}
+	known := g.known()
 	if s.x.typ == tStr {
 		r := g.str()
 		g.strInto(s.x, r)
-		g.emit(xinstr{op: xEmitStr, b: r, off: int32(s.emit)})
+		g.emit(xinstr{op: xEmitStr, b: r, off: uint32(s.emit)})
 	} else {
-		g.emit(xinstr{op: xEmit, b: g.operand(s.x), off: int32(s.emit)})
+		g.emit(xinstr{op: xEmit, b: g.operand(s.x), off: uint32(s.emit)})
 	}
 	if s.cond != nil {
+		g.forget(known)
 		g.emit(xinstr{op: xJump, t: end})
 		g.here(null)
-		g.emit(xinstr{op: xEmitNull, off: int32(s.emit)})
+		g.emit(xinstr{op: xEmitNull, off: uint32(s.emit)})
 		g.here(end)
 	}
 }
@@ -316,29 +348,34 @@ func (g *xgen) cond(n *node, t, f int32) {
 	case opNot:
 		g.cond(n.kids[0], f, t)
 		return
-	case opAnd:
+	case opAnd, opOr:
 		mid := g.label()
-		g.cond(n.kids[0], mid, f)
+		if n.op == opAnd {
+			g.cond(n.kids[0], mid, f)
+		} else {
+			g.cond(n.kids[0], t, mid)
+		}
 		g.here(mid)
+		known := g.known()
 		g.cond(n.kids[1], t, f)
-		return
-	case opOr:
-		mid := g.label()
-		g.cond(n.kids[0], t, mid)
-		g.here(mid)
-		g.cond(n.kids[1], t, f)
+		g.forget(known)
 		return
 	case opCond:
 		yes, no := g.label(), g.label()
 		g.cond(n.kids[0], yes, no)
+		known := g.known()
 		g.here(yes)
 		g.cond(n.kids[1], t, f)
+		g.forget(known)
 		g.here(no)
 		g.cond(n.kids[2], t, f)
+		g.forget(known)
 		return
 	}
 	next, strs := g.next, g.strs
-	g.test(n, t, f)
+	if !g.condInline(n, t, f) {
+		g.test(n, t, f)
+	}
 	g.next, g.strs = next, strs
 }
 
@@ -349,17 +386,20 @@ func loadAt(base xop, l load) xop { return base + xop(loadOp(0, l)) }
 func (g *xgen) test(n *node, t, f int32) {
 	if in := g.onRecord(n); in != nil {
 		g.visit(in.aux.name)
-		g.emit(xinstr{op: xTest, t: t, f: f, aux: &xaux{in: in}})
+		g.emit(onRecordInstr(in, t, f))
 		return
 	}
-	out := xinstr{t: t, f: f}
+	if g.decided(n, t, f) {
+		return
+	}
+	out := xinstr{cost: 1, t: t, f: f}
 	switch n.op {
 	case opIn:
 		kid := n.kids[0]
 		switch {
 		case kid.op == opLoad && len(n.set) == 1:
-			g.visit(kid.load.name)
-			out.op, out.off, out.lo, out.len = loadAt(xRangeU8, kid.load), int32(kid.load.off), n.set[0].lo, n.set[0].hi-n.set[0].lo
+			g.rangeOf(kid, &out)
+			out.lo, out.len = n.set[0].lo, n.set[0].hi-n.set[0].lo
 		case len(n.set) == 1:
 			out.op, out.b, out.lo, out.len = xRange, g.operand(kid), n.set[0].lo, n.set[0].hi-n.set[0].lo
 		case len(n.set) == 0:
@@ -373,7 +413,8 @@ func (g *xgen) test(n *node, t, f int32) {
 	case opCmp:
 		g.compare(n, &out)
 	case opMapHas:
-		out.op, out.b, out.off = xMapHas, g.operand(n.kids[0]), int32(n.m.at)
+		out.op, out.b, out.off = xMapHas, g.operand(n.kids[0]), uint32(n.m.at)
+		out.a = g.find(n.m, out.b)
 	case opStrEq, opStrFn:
 		a, b := g.str(), g.str()
 		g.strInto(n.kids[0], a)
@@ -387,9 +428,9 @@ func (g *xgen) test(n *node, t, f int32) {
 		g.strInto(n.kids[0], a)
 		out.op, out.b, out.aux = xStrGlob, a, &xaux{glob: n.glob}
 	case opChanged:
-		out.op, out.b, out.off = xChanged, g.operand(n.kids[0]), int32(n.cell.at)
+		out.op, out.b, out.off = xChanged, g.operand(n.kids[0]), uint32(n.cell.at)
 	case opRate:
-		out.op, out.off, out.lo, out.len = xRate, int32(n.cell.at), n.kids[0].val, n.kids[1].val
+		out.op, out.off, out.lo, out.len = xRate, uint32(n.cell.at), n.kids[0].val, n.kids[1].val
 	default:
 		out.op, out.b = xNonZero, g.operand(n)
 	}

@@ -54,8 +54,7 @@ type Program struct {
 	min     int  // length from which on no static field is cut off
 	simple  bool // only fused atoms: match runs it
 	onFault bool
-	plain   []plain // all tests of a program of few, where they cannot fault
-	truth   uint32  // the verdict, by which of them hold
+	flat    flat // all tests of a program of few, where they cannot fault
 
 	// Of a program with statements or state, which has no root and no code:
 	file    *syntax.File
@@ -64,6 +63,7 @@ type Program struct {
 	machine *machine
 	budget  int
 	traced  []xinstr // xcode with visits, made when it is first asked for
+	sparing bool     // xcode had not enough registers for all that it could keep
 }
 
 // Compile reads src as a filter on the records of s. Its errors are *Error.

@@ -96,6 +96,28 @@ func (h *hashTable) slot(key uint64) *hashSlot {
 	}
 }
 
+// removeAlone takes key away where nothing stands behind it that may have to move; false
+// where that is not so.
+func (h *hashTable) removeAlone(key uint64) bool {
+	slots := h.slots
+	mask := uint(len(slots) - 1)
+	for i := h.home(key); ; i++ {
+		s := &slots[i&mask]
+		if !s.used {
+			return true
+		}
+		if s.key != key {
+			continue
+		}
+		if slots[(i+1)&mask].used {
+			return false
+		}
+		h.n--
+		*s = hashSlot{}
+		return true
+	}
+}
+
 // remove takes key away, and moves up what stood behind it for want of room.
 func (h *hashTable) remove(key uint64) {
 	s := h.find(key)

@@ -9,63 +9,76 @@ import "encoding/binary"
 const maxPlain = 4
 
 // plain is a test of a value in place that cannot fault on a record of the program's least
-// length. All kinds of them are one computation without a branch: of the 8 bytes at off,
+// length. All kinds of them are one computation without a branch: of the 8 bytes at off, as
+// a number,
 //
-//	(bytes << left >> right) & mask - lo <= len
+//	bytes & mask - lo <= len
 //
-// where the shifts, the second one by the sign, take the value out of them.
+// For a range the value is in the highest of the 8 bytes, so that the difference wraps
+// where the value's own does, signed or not; what is below it adds less than 1 of it.
 type plain struct {
-	off         int32
-	left, right uint8
-	mask        uint64
-	lo, len     uint64
+	off           uint32
+	mask, lo, len uint64
+}
+
+// flat is a program of few plain tests.
+type flat struct {
+	n     int // 0 where the program is none of these
+	truth uint32
+	tests [maxPlain]plain
 }
 
 // newPlain makes the test of in, false where it is none of these. size is the least
 // length of a record.
 func newPlain(in *instr, size int) (plain, bool) {
-	p := plain{mask: ^uint64(0), lo: in.lo, len: in.len}
-	width := opcode(3) // 8 bytes
+	p := plain{mask: ^uint64(0)}
+	n, at := 8, int(in.off)
+	switch {
+	case in.op <= iMaskS32:
+		n = [...]int{1, 2, 4, 8, 1, 2, 4}[(in.op-iRangeU8)%(iMaskU8-iRangeU8)]
+		at += n - 8
+	case in.op != iText8:
+		return p, false
+	}
+	if at < 0 || at+8 > size {
+		return p, false
+	}
+	below := 64 - 8*n // bits below the value
+	p.off = uint32(at)
 	switch {
 	case in.op <= iRangeS32:
-		width = in.op - iRangeU8
+		p.lo, p.len = in.lo<<below, in.len<<below|(1<<below-1)
 	case in.op <= iMaskS32:
-		// Some bit of lo is set: what is left under it, less one, is not the greatest number.
-		width = in.op - iMaskU8
-		p.mask, p.lo, p.len = in.lo, 1, ^uint64(0)-1
-	case in.op == iText8:
-		p.mask, p.len = in.len, 0
+		p.mask, p.lo, p.len = maskAt(in, n)<<below, 1, ^uint64(0)-1
 	default:
-		return p, false
-	}
-	n := [...]int{1, 2, 4, 8, 1, 2, 4}[width]
-	if size < 8 || in.off < 0 || int(in.off) > size-n {
-		return p, false
-	}
-	off := min(int(in.off), size-8)
-	behind := 8 - n - (int(in.off) - off) // bytes above the value
-	p.off, p.left, p.right = int32(off), uint8(8*behind), uint8(64-8*n)
-	if width < 3 {
-		p.mask &= 1<<(8*n) - 1 // without a sign
+		p.mask, p.lo, p.len = in.len, in.lo, 0
 	}
 	return p, true
 }
 
-// flatten makes p.plain and p.truth of a program of few plain tests.
+// maskAt is the mask of a test, of the n bytes of its value: bits above them are those of the sign.
+func maskAt(in *instr, n int) uint64 {
+	sign := uint64(1) << (8*n - 1)
+	if in.op >= iMaskS8 && in.lo&^(2*sign-1) != 0 {
+		return in.lo&(sign-1) | sign
+	}
+	return in.lo & (2*sign - 1)
+}
+
+// flatten makes p.flat of a program of few plain tests.
 func (p *Program) flatten() {
 	n := len(p.code)
 	if !p.simple || n > maxPlain {
 		return
 	}
-	tests := make([]plain, n)
+	f := flat{n: n}
 	for i := range p.code {
 		var ok bool
-		if tests[i], ok = newPlain(&p.code[i], p.min); !ok {
+		if f.tests[i], ok = newPlain(&p.code[i], p.min); !ok {
 			return
 		}
 	}
 	// Bit h of truth is the verdict where the tests that hold are those of the bits of h.
-	truth := uint32(0)
 	for h := range 1 << n {
 		pc := int32(0)
 		for pc >= 0 && int(pc) < n {
@@ -76,25 +89,32 @@ func (p *Program) flatten() {
 			}
 		}
 		if pc == toTrue {
-			truth |= 1 << h
+			f.truth |= 1 << h
 		}
 	}
-	p.plain, p.truth = tests, truth
+	p.flat = f
 }
 
 // all makes all tests on the raw data of a record that is long enough for them.
-func all(tests []plain, truth uint32, raw []byte) bool {
-	h := uint32(0)
-	for i := range tests {
-		t := &tests[i]
-		at := int(t.off)
-		w := binary.LittleEndian.Uint64(raw[at : at+8 : at+8])
-		v := uint64(int64(w<<(t.left&63))>>(t.right&63)) & t.mask
-		bit := uint32(0)
-		if v-t.lo <= t.len {
-			bit = 1
+func (f *flat) all(raw []byte) bool {
+	h := f.tests[0].bit(raw)
+	if f.n > 1 {
+		h |= f.tests[1].bit(raw) << 1
+		if f.n > 2 {
+			h |= f.tests[2].bit(raw) << 2
+			if f.n > 3 {
+				h |= f.tests[3].bit(raw) << 3
+			}
 		}
-		h |= bit << (i & 31)
 	}
-	return truth>>(h&31)&1 != 0
+	return f.truth>>(h&31)&1 != 0
+}
+
+// bit is 1 where the test holds.
+func (t *plain) bit(raw []byte) uint32 {
+	at := int(t.off)
+	if binary.LittleEndian.Uint64(raw[at:at+8:at+8])&t.mask-t.lo <= t.len {
+		return 1
+	}
+	return 0
 }

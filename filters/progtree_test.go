@@ -88,7 +88,7 @@ func (p *progEval) stmt(e *treeEval, s *stmt, fn *function) (exit, *big.Int) {
 			break
 		}
 		m := p.table(s.m)
-		old, ok := m[k.String()]
+		old, ok := m[keyOf(s.m, k)]
 		if !ok && len(m) >= s.m.cap {
 			e.fail(FaultMapFull)
 			break
@@ -96,10 +96,10 @@ func (p *progEval) stmt(e *treeEval, s *stmt, fn *function) (exit, *big.Int) {
 		if !ok {
 			old = new(big.Int)
 		}
-		m[k.String()] = p.stored(s, old, x)
+		m[keyOf(s.m, k)] = p.stored(s, old, x)
 	case stDelete:
 		if k := e.value(s.key); e.fault == 0 {
-			delete(p.table(s.m), k.String())
+			delete(p.table(s.m), keyOf(s.m, k))
 		}
 	case stIf:
 		yes := e.truth(s.cond)
@@ -198,6 +198,10 @@ func (p *progEval) state(e *treeEval, k *cell) *big.Int {
 	return p.cells[k][at]
 }
 
+// keyOf is a key as m keeps it: of 64 bits, one that was computed in the other type is
+// taken as it is.
+func keyOf(m *table, k *big.Int) string { return typed(k, m.key.typ).String() }
+
 func (p *progEval) table(m *table) map[string]*big.Int {
 	if p.tables[m] == nil {
 		p.tables[m] = make(map[string]*big.Int)
@@ -220,7 +224,7 @@ func (p *progEval) value(e *treeEval, n *node) *big.Int {
 		if e.fault != 0 {
 			return zero
 		}
-		if v := p.table(n.m)[k.String()]; v != nil {
+		if v := p.table(n.m)[keyOf(n.m, k)]; v != nil {
 			return new(big.Int).Set(v)
 		}
 		return zero
@@ -275,7 +279,7 @@ func (p *progEval) test(e *treeEval, n *node) bool {
 	switch n.op {
 	case opMapHas:
 		k := e.value(n.kids[0])
-		_, ok := p.table(n.m)[k.String()]
+		_, ok := p.table(n.m)[keyOf(n.m, k)]
 		return ok && e.fault == 0
 	case opChanged:
 		v := typed(e.value(n.kids[0]), tUint)

@@ -297,7 +297,7 @@ func comparePrograms(t *testing.T, seed uint64, n int) {
 		w.faulty = w.r.IntN(3) == 0
 		w.fields = len(w.ints)
 		src := w.program()
-		o := Options{Budget: []int{0, 0, 7, 40}[w.r.IntN(4)]}
+		o := Options{Budget: []int{0, 0, 7, 40, 1 + w.r.IntN(60)}[w.r.IntN(5)]}
 		if w.r.IntN(3) == 0 {
 			o.OnFault = Pass
 		}

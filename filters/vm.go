@@ -10,9 +10,9 @@ import (
 // Match decides the filter for r. fault is not 0 where it could not be decided;
 // ok is then what Options.OnFault says. Match does not allocate, and keeps nothing of r.
 func (p *Program) Match(r *perfpipe.Record) (ok bool, fault Fault) {
-	if p.simple && len(r.Raw) >= p.min {
-		if p.plain != nil {
-			return all(p.plain, p.truth, r.Raw), FaultNone
+	if raw := r.Raw; len(raw) >= p.min && p.simple {
+		if p.flat.n > 0 {
+			return p.flat.all(raw), FaultNone
 		}
 		return p.match(r)
 	}

@@ -16,7 +16,7 @@ func TestMatchAgrees(t *testing.T) {
 			if p.simple {
 				fast++
 			}
-			if p.plain != nil {
+			if p.flat.n > 0 {
 				flat++
 			}
 			for i := 0; i < 8; i++ {

@@ -34,20 +34,34 @@ func (c *callGroups) of(exit bool) *callGroup {
 
 // add takes an event where it is one of a system call whose number is known.
 func (c *callGroups) add(t *tracepoints, event int, sc *perfpipe.Schema) bool {
-	args, ok := callArgs(sc)
+	k, ok := callOf(sc, 0)
 	if !ok {
 		return false
 	}
-	exit := isCallExit(sc)
+	g := c.of(k.Exit)
+	g.list = append(g.list, callEvent{event: event, number: k.Number, args: k.Args, slot: t.slot(event)})
+	return true
+}
+
+// callOf describes the event of one system call whose number is known; pid is the
+// offset of common_pid.
+func callOf(sc *perfpipe.Schema, pid int) (*bpf.Call, bool) {
+	args, ok := callArgs(sc)
+	if !ok {
+		return nil, false
+	}
 	_, rest, _ := strings.Cut(sc.Name, "_")
 	_, name, _ := strings.Cut(rest, "_")
 	number, ok := bpf.CallNumber64(name)
-	if !ok {
-		return false
+	return &bpf.Call{Exit: isCallExit(sc), Type: sc.ID, PID: pid, Number: number, Args: args}, ok
+}
+
+// callTracepoint is what every system call passes on its way in, or out.
+func callTracepoint(exit bool) string {
+	if exit {
+		return "sys_exit"
 	}
-	g := c.of(exit)
-	g.list = append(g.list, callEvent{event: event, number: number, args: args, slot: t.slot(event)})
-	return true
+	return "sys_enter"
 }
 
 // events lists the events of a group.
@@ -78,10 +92,6 @@ func (s *Source) addCalls(c *callGroups, exit bool) (p tracing, err error) {
 	if err := table.Put(uint32(0), values); err != nil {
 		return p, fmt.Errorf("fill the table of system calls: %w", err)
 	}
-	name := "sys_enter"
-	if exit {
-		name = "sys_exit"
-	}
 	code, err := bpf.AssembleCalls(&bpf.Calls{Exit: exit, PID: int(s.pidOff), Table: table.FD(), Numbers: len(values)}, t.maps)
-	return tracing{tracepoint: name, code: code, events: c.events(exit)}, err
+	return tracing{tracepoint: callTracepoint(exit), code: code, events: c.events(exit)}, err
 }

@@ -84,7 +84,7 @@ func (ch *Choice) refuse(err error) bool {
 //
 // Of tracepoints a program costs the traced task least, then the ring of ftrace, then
 // perf. Where the kernel can filter, a record that it rejects costs less than one that
-// a program makes. A probe of user space cannot be in ftrace's ring and counted by perf
+// a program makes, but not less than one that code of the program rejects. A probe of user space cannot be in ftrace's ring and counted by perf
 // at once, and ftrace would place its breakpoints in every process: so it comes last.
 func (c *Config) order(event int) []Engine {
 	ev := &c.Events[event]
@@ -93,7 +93,7 @@ func (c *Config) order(event int) []Engine {
 		return []Engine{c.Engine}
 	case ev.Program != nil || ev.User:
 		return []Engine{EngineBPF, EnginePerf}
-	case ev.Filter != "":
+	case ev.Filter != "" && ev.Code == nil:
 		return []Engine{EngineFtrace, EngineBPF, EnginePerf}
 	}
 	return []Engine{EngineBPF, EngineFtrace, EnginePerf}
@@ -134,7 +134,7 @@ func (c *Config) noProgram(event int) error {
 		return errors.New("a BPF ring cannot overwrite what was not read")
 	case runtime.GOARCH != "amd64":
 		return fmt.Errorf("programs are made for x86-64, this is %s", runtime.GOARCH)
-	case ev.KernelFilter:
+	case ev.KernelFilter && ev.Code == nil:
 		return errors.New("its filter is the kernel's to decide, and a program has none")
 	case len(t.TIDs) > 0 && !t.EnableOnExec:
 		return errors.New("single threads are recorded, and a program sees whole processes")

@@ -38,6 +38,7 @@ type tally struct {
 func (c *tally) Record(r *perfpipe.Record) {
 	k := *r
 	k.Raw = append([]byte(nil), r.Raw...)
+	k.Emits = append([]byte(nil), r.Emits...)
 	c.records = append(c.records, k)
 	if _, ok := c.stacks[r.Stack]; r.Stack != 0 && !ok {
 		c.untold++

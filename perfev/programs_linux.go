@@ -55,8 +55,9 @@ type programs struct {
 	idle []unix.PollFd
 	// quiet counts looks that found nothing.
 	quiet int
-	// points are those on tracepoints of the kernel.
+	// points are those on tracepoints of the kernel, codes what decides in programs.
 	points *tracepoints
+	codes  codes
 	// lost are the counts as they were last reported, by program and processor.
 	lost     []uint64
 	lostFrom int64
@@ -88,6 +89,9 @@ func (s *Source) openPrograms(cpus []int, size int) error {
 		err := failed
 		if err == nil {
 			err = s.addProgram(i)
+			if err != nil && s.withoutCode(i, err) {
+				err = s.addProgram(i)
+			}
 		}
 		if err == nil {
 			continue
@@ -162,18 +166,22 @@ func (s *Source) addProgram(event int) error {
 	for _, e := range s.cfg.Entries {
 		p.Counted = p.Counted || e.Of == event
 	}
-	return g.load(&p, event)
-}
-
-func (g *programs) load(p *bpf.Probe, event int) error {
-	n := len(g.events)
-	code, err := bpf.Assemble(p, bpf.Maps{Rings: g.index.FD(), Words: g.shared.FD(), CPUs: g.cpus, Program: n})
+	code, err := s.code(event)
 	if err != nil {
 		return err
 	}
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+	return g.load(&p, event, code)
+}
+
+func (g *programs) load(p *bpf.Probe, event int, decides *bpf.Code) error {
+	n := len(g.events)
+	code, err := bpf.Assemble(p, bpf.Maps{Rings: g.index.FD(), Words: g.shared.FD(), CPUs: g.cpus, Program: n, Code: decides})
+	if err != nil {
+		return err
+	}
+	prog, err := ebpf.NewProgramWithOptions(&ebpf.ProgramSpec{
 		Name: "perfpipe", Type: ebpf.Kprobe, Instructions: code, License: "GPL", Flags: unix.BPF_F_SLEEPABLE,
-	})
+	}, loadOptions(decides))
 	if err != nil {
 		return fmt.Errorf("load program: %w", err)
 	}
@@ -191,6 +199,7 @@ func (g *programs) load(p *bpf.Probe, event int) error {
 	g.anchors = append(g.anchors, fd)
 	g.events = append(g.events, event)
 	g.number[event] = n
+	g.codes.runs(event, decides)
 	return nil
 }
 
@@ -342,6 +351,7 @@ func (g *programs) countLost(s *Source, now int64) {
 		}
 	}
 	g.points.countLost(s, now)
+	g.codes.count(s, now)
 	g.lostFrom = now
 }
 
@@ -374,6 +384,6 @@ func (g *programs) Close() error {
 		errs = append(errs, g.words.Unmap())
 	}
 	// Close of a map that was not made does nothing.
-	errs = append(errs, g.index.Close(), g.shared.Close())
+	errs = append(errs, g.index.Close(), g.shared.Close(), g.codes.close())
 	return errors.Join(errs...)
 }

@@ -31,6 +31,7 @@ type kept struct {
 func (k *kept) Record(r *perfpipe.Record) {
 	c := *r
 	c.Raw = slices.Clone(r.Raw)
+	c.Emits = slices.Clone(r.Emits)
 	k.records = append(k.records, c)
 }
 func (k *kept) Lost(l perfpipe.Loss) { k.losses = append(k.losses, l) }

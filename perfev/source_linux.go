@@ -407,11 +407,16 @@ func (s *Source) take(r *ring, e entry, h header, rec []byte) {
 		if h.kind == recordPage && !s.trace.keeps(tid) || h.kind == recordProgram && s.awaiting != 0 && s.sideLost == 0 {
 			return
 		}
+		event := int(s.byType[typ])
+		var emits []byte
+		if h.kind == recordProgram {
+			raw, emits = s.programs.split(event, raw)
+		}
 		pid, comm := s.tasks.Lookup(tid, r.cpu)
 		if pid == s.self && !s.cfg.KeepSelf {
 			return
 		}
-		s.rec = perfpipe.Record{Time: e.time, Raw: raw, Comm: comm, Event: int(s.byType[typ]), PID: pid, TID: tid, CPU: r.cpu, Cgroup: more.cgroup}
+		s.rec = perfpipe.Record{Time: e.time, Raw: raw, Comm: comm, Event: event, PID: pid, TID: tid, Emits: emits, CPU: r.cpu, Cgroup: more.cgroup}
 		if s.chains != nil {
 			s.rec.Stack = s.chainID(more, pid, e.time)
 		}

@@ -61,6 +61,8 @@ type tracing struct {
 	code       asm.Instructions
 	// events are those that it records; a program that keeps the scope has none.
 	events []int
+	// decides is what decides in it.
+	decides *bpf.Code
 }
 
 // openTracepoints loads the programs of the events in list. What cannot be loaded goes
@@ -77,10 +79,13 @@ func (s *Source) openTracepoints(list []int) error {
 	}
 	calls := callGroups{}
 	for _, i := range list {
-		if calls.add(t, i, s.schemas[i]) {
+		if s.cfg.Events[i].Code == nil && calls.add(t, i, s.schemas[i]) {
 			continue
 		}
 		p, err := s.addTracepoint(i, k)
+		if err != nil && s.withoutCode(i, err) {
+			p, err = s.addTracepoint(i, k)
+		}
 		if err != nil {
 			if err := s.refuse(i, err); err != nil {
 				return err
@@ -105,7 +110,7 @@ func (s *Source) openTracepoints(list []int) error {
 		}
 		plan = append(plan, p)
 	}
-	if err := s.attachAll(list, plan); err != nil {
+	if err := s.attachAll(list, plan, k); err != nil {
 		return err
 	}
 	return s.seedScope()
@@ -123,15 +128,25 @@ func (s *Source) refuseAll(events []int, err error) error {
 
 // attachAll loads what is planned and attaches it in order: what keeps the scope comes
 // first, and without it nothing of list can be recorded.
-func (s *Source) attachAll(list []int, plan []tracing) error {
+func (s *Source) attachAll(list []int, plan []tracing, k *bpf.Kernel) error {
 	t := s.programs.points
-	progs, errs := loadTracing(plan)
+	progs, errs := loadTracing(plan, k)
 	for i, p := range plan {
 		err := errs[i]
 		var at io.Closer
 		if err == nil {
 			if at, err = link.AttachTracing(link.TracingOptions{Program: progs[i], AttachType: ebpf.AttachTraceRawTp}); err != nil {
 				err = errors.Join(fmt.Errorf("attach program: %w", err), progs[i].Close())
+			}
+		}
+		if err != nil && p.decides != nil && s.withoutCode(p.events[0], err) {
+			if p, err = s.addTracepoint(p.events[0], k); err == nil && p.code != nil {
+				if err = s.attachAll(list, []tracing{p}, k); err != nil {
+					return err
+				}
+			}
+			if err == nil {
+				continue
 			}
 		}
 		switch {
@@ -154,22 +169,25 @@ func (s *Source) attachAll(list []int, plan []tracing) error {
 			t.progs = append(t.progs, own)
 			for _, ev := range p.events {
 				t.has[ev] = true
+				s.programs.codes.runs(ev, p.decides)
 			}
 		}
 	}
 	return nil
 }
 
-// loadTracing loads programs, each with its error. Together they take one reading of
-// the kernel's types, one by one each its own, of some 20 ms.
-func loadTracing(plan []tracing) (progs []*ebpf.Program, errs []error) {
+// loadTracing loads programs, each with its error. Together they share the reading of
+// the kernel's types that k is; one by one each takes its own, of some 20 ms.
+func loadTracing(plan []tracing, k *bpf.Kernel) (progs []*ebpf.Program, errs []error) {
 	progs, errs = make([]*ebpf.Program, len(plan)), make([]error, len(plan))
 	name := func(i int) string { return fmt.Sprintf("p%d", i) }
 	all := &ebpf.CollectionSpec{Programs: make(map[string]*ebpf.ProgramSpec)}
+	var o ebpf.ProgramOptions
 	for i, p := range plan {
 		all.Programs[name(i)] = tracingSpec(p)
+		o.LogDisabled = o.LogDisabled || loadOptions(p.decides).LogDisabled
 	}
-	c, err := ebpf.NewCollection(all)
+	c, err := ebpf.NewCollectionWithOptions(all, ebpf.CollectionOptions{Programs: o, Cache: k.Cache()})
 	if err == nil {
 		for i := range plan {
 			progs[i] = c.DetachProgram(name(i))
@@ -178,7 +196,7 @@ func loadTracing(plan []tracing) (progs []*ebpf.Program, errs []error) {
 		return progs, errs
 	}
 	for i, p := range plan {
-		if progs[i], errs[i] = ebpf.NewProgram(tracingSpec(p)); errs[i] != nil {
+		if progs[i], errs[i] = ebpf.NewProgramWithOptions(tracingSpec(p), loadOptions(p.decides)); errs[i] != nil {
 			errs[i] = loadError(errs[i])
 		}
 	}
@@ -233,17 +251,25 @@ func (t *tracepoints) slot(event int) int {
 // attached at once and has no code to be loaded.
 func (s *Source) addTracepoint(event int, k *bpf.Kernel) (p tracing, err error) {
 	t, sc := s.programs.points, s.schemas[event]
+	m := t.maps
+	if m.Code, err = s.code(event); err != nil {
+		return p, err
+	}
+	if c, ok := callOf(sc, int(s.pidOff)); ok {
+		m.Slot = t.slot(event)
+		code, err := bpf.AssembleCall(c, m)
+		return tracing{tracepoint: callTracepoint(c.Exit), code: code, events: []int{event}, decides: m.Code}, err
+	}
 	trace, err := bpf.MapTrace(sc, k, kernelRelease())
 	if err != nil && s.cfg.Engine != EngineBPF {
 		return p, err
 	}
-	m := t.maps
 	m.Slot = t.slot(event)
 	if err != nil {
 		return p, s.addGeneric(event, m, err)
 	}
 	code, err := bpf.AssembleTrace(trace, m)
-	return tracing{tracepoint: trace.Tracepoint, code: code, events: []int{event}}, err
+	return tracing{tracepoint: trace.Tracepoint, code: code, events: []int{event}, decides: m.Code}, err
 }
 
 // loadError says what a program that was not loaded means.
@@ -274,7 +300,7 @@ func (s *Source) addGeneric(event int, m bpf.TraceMaps, unmapped error) error {
 	if err != nil {
 		return err
 	}
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "perfpipe", Type: ebpf.TracePoint, Instructions: code, License: "GPL"})
+	prog, err := ebpf.NewProgramWithOptions(&ebpf.ProgramSpec{Name: "perfpipe", Type: ebpf.TracePoint, Instructions: code, License: "GPL"}, loadOptions(m.Code))
 	if err != nil {
 		return loadError(err)
 	}
@@ -289,6 +315,7 @@ func (s *Source) addGeneric(event int, m bpf.TraceMaps, unmapped error) error {
 	}
 	t.progs = append(t.progs, tracepointProgram{prog: prog, at: at, event: event})
 	t.has[event] = true
+	s.programs.codes.runs(event, m.Code)
 	return nil
 }
 

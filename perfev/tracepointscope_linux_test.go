@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/perfpipe/perfpipe"
+	"github.com/perfpipe/perfpipe/filters"
 	"github.com/perfpipe/perfpipe/internal/testpriv"
 )
 
@@ -296,7 +297,8 @@ func TestStorm(t *testing.T) {
 	})
 }
 
-// TestProgramsLeaveOthers: perf and bpftrace on the same tracepoints see every event.
+// TestProgramsLeaveOthers: perf and bpftrace on the same tracepoints see every event, be
+// it that programs record it or that their code rejects all.
 func TestProgramsLeaveOthers(t *testing.T) {
 	testpriv.Need(t)
 	perf, bpftrace := testpriv.NeedTool(t, "perf"), testpriv.NeedTool(t, "bpftrace")
@@ -314,9 +316,23 @@ func TestProgramsLeaveOthers(t *testing.T) {
 			"tracepoint:syscalls:sys_enter_getppid /pid == cpid/ { @a = count(); } tracepoint:task:task_rename /pid == cpid/ { @b = count(); }",
 		}, regexp.MustCompile(`(?m)^@[ab]: (\d+)`)},
 	}
-	for _, tt := range tests {
+	for i := range 2 * len(tests) {
+		tt := tests[i/2]
 		var out []byte
-		together(t, []Config{{Engine: EngineBPF, Events: eventsOf(t, "syscalls:sys_enter_getppid", "task:task_rename", "raw_syscalls:*")}}, func() {
+		events := eventsOf(t, "syscalls:sys_enter_getppid", "task:task_rename", "raw_syscalls:*")
+		if i%2 == 1 {
+			tt.name += ", and code that rejects all"
+			for k := range events {
+				p, err := filters.Compile("common_pid < 0", events[k].Schema, filters.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if events[k].Code, err = p.BPF(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		together(t, []Config{{Engine: EngineBPF, Events: events}}, func() {
 			var err error
 			if out, err = exec.Command(tt.args[0], tt.args[1:]...).CombinedOutput(); err != nil {
 				t.Errorf("%s: %v: %s", tt.name, err, out)

@@ -53,6 +53,9 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 	if err != nil {
 		return err
 	}
+	if err := placeFilters(plan, c); err != nil {
+		return err
+	}
 	triggers, err := planTriggers(c, plan, kernelFeatures())
 	if err != nil {
 		return err
@@ -83,16 +86,14 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 			continue
 		}
 		ev := perfev.Event{Schema: p.schema, Filter: p.push, Optional: !p.keepEmpty, Program: p.program, User: p.probe != nil}
-		// The filters of what a program records all run in process: not those that
-		// shall mean what the kernel makes of them.
-		ev.KernelFilter = p.unpushed() != nil || c.KernelCompat && p.source != ""
+		ev.KernelFilter = p.needsKernel(c)
 		ev.ReadsContext = slices.ContainsFunc(p.progs, readsContext)
 		cfg.Events = append(cfg.Events, ev)
 		if p.entry != nil {
 			cfg.Entries = append(cfg.Entries, perfev.Entry{Schema: p.entry, Of: i, Path: p.probe.Path})
 		}
 	}
-	lives, err := addLives(st, o.Command, tfs, plan, &cfg)
+	lives, err := addLives(st, o.Command, tfs, plan, &cfg, c)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		}
 	}
 	cfg.Target = target
-	src, err := openSource(st, cfg, plan)
+	src, err := openSource(st, cfg, plan, c.Tier)
 	if err != nil {
 		return err
 	}
@@ -195,6 +196,7 @@ func runCapture(ctx context.Context, st streams, c *configs.Capture, o captureOp
 		run.Symbolizer = sym
 	}
 	fillRun(&run, plan)
+	run.SourceFaults = src.Faults
 	var progress *progressLine
 	if !o.Quiet {
 		if progress = newProgress(st.err, src.RingFill); progress != nil {
@@ -259,26 +261,8 @@ func launchStatus(err error) int {
 	return 126
 }
 
-// openSource opens the events. Where the kernel does not take a filter that was
-// made for it, which no kernel known does, the filters run in process: a failed
-// filter leaves an event unfiltered, never unrecorded.
-func openSource(st streams, cfg perfev.Config, plan []*planned) (*perfev.Source, error) {
-	src, err := perfev.Open(cfg)
-	var fe *perfev.FilterError
-	if !errors.As(err, &fe) {
-		return src, err
-	}
-	fmt.Fprintf(st.err, "perfpipe: %v; filters run in process instead\n", fe)
-	for i, p := range plan {
-		if err := p.unpush(); err != nil {
-			return nil, err
-		}
-		cfg.Events[i].Filter = ""
-	}
-	return perfev.Open(cfg)
-}
-
-// settleEngines leaves the filters of what programs record to the process.
+// settleEngines leaves the filters of what programs record to the process, where the
+// programs do not decide.
 func settleEngines(st streams, src *perfev.Source, plan []*planned, o captureOptions) error {
 	for i, p := range plan {
 		if p.life {
@@ -288,14 +272,20 @@ func settleEngines(st streams, src *perfev.Source, plan []*planned, o captureOpt
 		if o.Verbose {
 			fmt.Fprintf(st.err, "event %s: engine: %s\n%s", p.schema.Event(), ch.Engine, describeRefusals(ch))
 		}
-		if ch.Engine != perfev.EngineBPF || p.push == "" {
+		unpush := ch.Engine == perfev.EngineBPF && !p.decided && p.push != ""
+		if unpush {
+			if err := p.unpush(); err != nil {
+				return err
+			}
+		}
+		if !o.Verbose {
 			continue
 		}
-		if err := p.unpush(); err != nil {
-			return err
-		}
-		if o.Verbose {
+		if unpush {
 			fmt.Fprint(st.err, "  in process: all of the filter\n")
+		}
+		if text := p.describeTier(); text != "" {
+			fmt.Fprintf(st.err, "event %s: tier: %s", p.schema.Event(), text)
 		}
 	}
 	return nil

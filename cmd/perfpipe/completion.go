@@ -151,3 +151,9 @@ func eventWords(events []string, word string) ([]string, cobra.ShellCompDirectiv
 func completeYAML(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
+
+// completeTier completes the values of --tier.
+func completeTier(cmd *cobra.Command) {
+	// It fails only where there is no such flag.
+	_ = cmd.RegisterFlagCompletionFunc("tier", cobra.FixedCompletions([]string{tierAuto, tierKernel, tierBPF, tierProcess}, cobra.ShellCompDirectiveNoFileComp))
+}

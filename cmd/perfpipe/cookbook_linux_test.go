@@ -12,6 +12,9 @@ import (
 	"github.com/perfpipe/perfpipe/internal/testpriv"
 )
 
+// cookbookLoad does something of most of what the programs of the manual look for.
+const cookbookLoad = "for i in 1 2 3 4 5 6; do cat /etc/passwd > copy; cat missing 2> /dev/null; (sh -c :); done; sync; rm copy"
+
 // TestCookbookRuns: every program of the manual records on the running kernel, without a
 // fault. What the kernel has no event for is said.
 func TestCookbookRuns(t *testing.T) {
@@ -28,7 +31,7 @@ func TestCookbookRuns(t *testing.T) {
 				}
 				t.Fatalf("got status %d: %s", dry.status, dry.stderr)
 			}
-			res := runIn(t, dir, "record", "--program", "p.pf", "-a", "-o", "out", "--", "sh", "-c", "for i in 1 2 3 4 5 6; do cat /etc/passwd > copy; cat missing 2> /dev/null; (sh -c :); done; sync; rm copy")
+			res := runIn(t, dir, "record", "--program", "p.pf", "-a", "-o", "out", "--", "sh", "-c", cookbookLoad)
 			if res.status != exitOK {
 				t.Fatalf("got status %d: %s", res.status, res.stderr)
 			}
@@ -47,6 +50,39 @@ func rowsOf(t *testing.T, dir, table string) (rows []map[string]any) {
 		t.Fatalf("cat: status %d: %s", out.status, out.stderr)
 	}
 	return jsonLines(t, out.stdout)
+}
+
+// TestCookbookInPrograms: those programs of the manual that have code for the kernel run
+// there, without a fault, and the verifier takes them.
+func TestCookbookInPrograms(t *testing.T) {
+	testpriv.Need(t)
+	ran := 0
+	for _, r := range recipes(t) {
+		t.Run(r.title, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "p.pf"), []byte(r.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"record", "--tier", "bpf", "--engine", "bpf", "-v", "-m", "16M", "--program", "p.pf"}
+			if dry := runIn(t, dir, append(args, "--dry-run")...); dry.status != exitOK {
+				if strings.Contains(dry.stderr, "unknown event") || strings.Contains(dry.stderr, "no program in the kernel can decide its filter") {
+					t.Skip(strings.TrimSpace(dry.stderr))
+				}
+				t.Fatalf("got status %d: %s", dry.status, dry.stderr)
+			}
+			res := runIn(t, dir, append(args, "-a", "-o", "out", "--", "sh", "-c", cookbookLoad)...)
+			if res.status != exitOK {
+				t.Fatalf("got status %d: %s", res.status, res.stderr)
+			}
+			ran++
+			if strings.Contains(res.stderr, "faulted") || !strings.Contains(res.stderr, "tier: bpf") {
+				t.Errorf("got %s", res.stderr)
+			}
+		})
+	}
+	if ran < 10 {
+		t.Errorf("%d programs of the manual ran in the kernel, want most of them", ran)
+	}
 }
 
 // TestProgramPairsEvents: what two clauses share is what happened. Each call of the

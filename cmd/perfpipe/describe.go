@@ -17,6 +17,9 @@ func describe(st streams, plan []*planned, c *configs.Capture) {
 			continue
 		}
 		fmt.Fprintf(st.err, "  filter: %s\n", p.source)
+		if p.code != nil {
+			fmt.Fprintf(st.err, "  in a program in the kernel: all of it, where one records the event; otherwise:\n")
+		}
 		switch {
 		case p.push == "":
 			fmt.Fprintf(st.err, "  in process: all of it\n")

@@ -21,7 +21,8 @@ type explainOptions struct {
 	shape   shapeOptions
 	compat  bool
 	onFault string
-	ir      bool
+	tier    string
+	ir, bpf bool
 	// overwrite asks which engine is the flight recorder's.
 	overwrite bool
 }
@@ -31,8 +32,9 @@ func newExplain(st streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain [FILTER] (-e EVENT | --format FILE | --fields LIST)",
 		Short: "show how a filter is read and which tier decides what",
-		Long: `Print how the filter is read, which of its terms the kernel decides and which are left
-to perfpipe, and why; the text that the kernel is given; and what looks like a mistake.
+		Long: `Print how the filter is read, which of its terms the kernel's own filters decide and which
+are left to perfpipe, and why; the text that the kernel is given; what looks like a mistake;
+and in which tier record has it decide: bpf (code in a program), kernel, or process.
 With -e, where tracefs may be written, the kernel is asked whether it takes the text
 (in a tracing instance of its own, removed afterwards).
 
@@ -64,8 +66,11 @@ permission.`,
 	o.shape.addFlags(c)
 	f.BoolVar(&o.compat, "kernel-compat", false, "follow the kernel's filter engine to the letter")
 	f.BoolVar(&o.ir, "ir", false, "print the typed intermediate form that every tier is made from")
+	f.BoolVar(&o.bpf, "bpf", false, "print the filter as code for a program in the kernel, and ask the kernel whether it takes it")
+	f.StringVar(&o.tier, "tier", tierAuto, "say what record --tier `TIER` makes of it: auto, kernel, bpf or process")
 	f.BoolVar(&o.overwrite, "overwrite", false, "say which engine records the event for record --overwrite")
 	f.StringVar(&o.onFault, "on-fault", "drop", "the verdict on a record whose filter faults, drop or `pass`")
+	completeTier(c)
 	return c
 }
 
@@ -73,6 +78,9 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 	verdict, err := onFaultVerdict(o.onFault)
 	if err != nil {
 		return err
+	}
+	if err := checkTier(o.tier); err != nil {
+		return usageError(fmt.Errorf("explain: %w", err))
 	}
 	if filter, err = filterText(filter); err != nil {
 		return usageError(err)
@@ -93,6 +101,13 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 	}
 	out := bufio.NewWriter(st.out)
 	var refused error
+	var plan []*planned
+	if filter != "" {
+		plan, refused, err = explainPlan(filter, shapes, o, verdict)
+		if err != nil {
+			return usageError(err)
+		}
+	}
 	for i, s := range shapes {
 		if i > 0 {
 			fmt.Fprintln(out)
@@ -108,16 +123,22 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 			explainEngine(out, o, perfev.Event{Schema: s, User: o.shape.probes[s] != nil})
 			continue
 		}
-		p, err := filters.Compile(filter, s, withFunctions(filters.Options{KernelCompat: o.compat, OnFault: verdict}, filter))
-		if err != nil {
-			return errors.Join(out.Flush(), usageError(err))
-		}
-		push := p.Push(kernelFeatures())
+		p, push := plan[i].progs[0], plan[i].pushes[0]
 		explainFilter(out, p, push)
+		if refused == nil {
+			text := plan[i].describeTier()
+			if plan[i].code != nil {
+				text = "bpf: a program in the kernel decides all of it; what is above is for where none can\n"
+			}
+			fmt.Fprintf(out, "tier:    %s", text)
+		}
+		explainEngine(out, o, explainedEvent(plan[i], o))
 		if o.ir {
 			fmt.Fprintf(out, "ir:\n%s", indented(p.IR()))
 		}
-		explainEngine(out, o, perfev.Event{Schema: s, User: o.shape.probes[s] != nil, Filter: push.Text, KernelFilter: p.NeedsKernel() || o.compat, ReadsContext: readsContext(p)})
+		if o.bpf {
+			refused = errors.Join(refused, explainCode(out, p))
+		}
 		if len(o.shape.events) > 0 && s.ID != 0 && push.Text != "" {
 			refused = errors.Join(refused, askKernel(out, s.Event(), push.Text))
 		}
@@ -262,7 +283,7 @@ func explainEngine(w io.Writer, o *explainOptions, ev perfev.Event) {
 func describeRefusals(ch perfev.Choice) string {
 	var b strings.Builder
 	for _, r := range ch.Refusals {
-		fmt.Fprintf(&b, "  not %s: %v\n", r.Engine, r.Err)
+		fmt.Fprintf(&b, "  not %s: %s\n", r.Engine, briefly(r.Err))
 	}
 	return b.String()
 }

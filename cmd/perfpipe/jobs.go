@@ -132,7 +132,10 @@ func planOne(here schemas, job *configs.Capture, e configs.Event) error {
 	if err != nil {
 		return err
 	}
-	_, err = makePlan(&one, here, probes, kernelFeatures())
+	plan, err := makePlan(&one, here, probes, kernelFeatures())
+	if err == nil {
+		err = placeFilters(plan, &one)
+	}
 	return errors.Join(err, probes.close())
 }
 

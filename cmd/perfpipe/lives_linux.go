@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/perfev"
 	"github.com/perfpipe/perfpipe/perfev/lifecycle"
 	"github.com/perfpipe/perfpipe/perfev/tracefs"
@@ -13,7 +14,7 @@ import (
 
 // addLives adds the events that the table of lives is made of to cfg, behind those of
 // the plan, where the plan has that table; else it returns nil.
-func addLives(st streams, command string, t *tracefs.FS, plan []*planned, cfg *perfev.Config) (*lifecycle.Options, error) {
+func addLives(st streams, command string, t *tracefs.FS, plan []*planned, cfg *perfev.Config, c *configs.Capture) (*lifecycle.Options, error) {
 	if !slices.ContainsFunc(plan, func(p *planned) bool { return p.life }) {
 		return nil, nil
 	}
@@ -32,6 +33,10 @@ func addLives(st streams, command string, t *tracefs.FS, plan []*planned, cfg *p
 			cfg.Events[i].Filter = ""
 			for _, p := range plan {
 				if p.schema == cfg.Events[i].Schema {
+					if p.filtered() && (c.Tier == tierKernel || c.Tier == tierBPF) {
+						return nil, usageError(fmt.Errorf("event %s: --tier %s: lifecycle is made of all of its records, so that its filter can only decide in process", name, c.Tier))
+					}
+					p.withoutCode("lifecycle is made of all of the event's records")
 					if err := p.unpush(); err != nil {
 						return nil, usageError(err)
 					}

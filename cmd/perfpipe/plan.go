@@ -29,8 +29,17 @@ type planned struct {
 	// keepEmpty: the event was named, not matched by a glob.
 	keepEmpty bool
 	all       bool // some selection has no filter
-	// rest are what is left of each of progs when the kernel had its part.
-	rest []*filters.Program
+	// rest are what is left of each of progs when the kernel had its part, pushes what
+	// of each can be said to the kernel.
+	rest   []*filters.Program
+	pushes []filters.Pushed
+	// sets are the programs of several events that have a clause for this one.
+	sets []*filters.Set
+	// code decides in a program in the kernel, nil where none can: noCode is why.
+	// decided says that a program that was opened runs it.
+	code    *bpf.Filter
+	noCode  string
+	decided bool
 	// probe and variant are where a probe's event comes from; probe is nil for tracepoints.
 	probe   *uprobe.Probe
 	variant int
@@ -305,7 +314,7 @@ func (p *planned) settle(features filters.KernelFeatures) error {
 			return fmt.Errorf("event %s: %w", p.schema.Event(), push.Err)
 		}
 		p.exact = p.exact && push.Exact
-		p.rest = append(p.rest, push.Rest)
+		p.rest, p.pushes = append(p.rest, push.Rest), append(p.pushes, push)
 		texts = append(texts, push.Text)
 	}
 	if slices.Contains(texts, "") {
@@ -343,6 +352,9 @@ const maxPush = 4095
 // inProcess are the filters that run on records: none where the kernel does it
 // all, and what it left open where a single filter was given to it.
 func (p *planned) inProcess() []collector.Filter {
+	if p.decided {
+		return decidedFilter(p.progs[0])
+	}
 	if p.exact {
 		return nil
 	}

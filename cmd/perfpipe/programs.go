@@ -82,7 +82,10 @@ func checkProgramHere(here schemas, job *configs.Capture, text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = makePlan(&one, here, probes, kernelFeatures())
+	plan, err := makePlan(&one, here, probes, kernelFeatures())
+	if err == nil {
+		err = placeFilters(plan, &one)
+	}
 	return atFilter(errors.Join(err, probes.close()))
 }
 
@@ -117,7 +120,7 @@ func (pl *planner) program(text, comm string, o filters.Options) error {
 			if err != nil {
 				return usageError(filterError(err, []string{p.schema.Event()}, len(chosen)))
 			}
-			p.progs = append(p.progs, prog)
+			p.progs, p.sets = append(p.progs, prog), append(p.sets, set)
 			p.source = joinFilter(p.source, text)
 		}
 	}

@@ -77,6 +77,7 @@ func newRecord(st streams) *cobra.Command {
 	f.add(cmd, o)
 	// It fails only where there is no such flag.
 	_ = cmd.RegisterFlagCompletionFunc("event", f.completeEventFlag)
+	completeTier(cmd)
 	return cmd
 }
 
@@ -84,6 +85,9 @@ func newRecord(st streams) *cobra.Command {
 func checkChoices(c *configs.Capture) error {
 	if c.OnFault != "drop" && c.OnFault != "pass" {
 		return fmt.Errorf("--on-fault %q is neither drop nor pass", c.OnFault)
+	}
+	if err := checkTier(c.Tier); err != nil {
+		return err
 	}
 	if c.Types != "kernel" && c.Types != "portable" {
 		return fmt.Errorf("--types %q is neither kernel nor portable", c.Types)
@@ -157,6 +161,7 @@ func (f *recordFlags) add(cmd *cobra.Command, o *recordOptions) {
 	fl.StringVar(&c.RetMode, "ret-mode", "auto", "how returns are found: `MODE` auto, sites (the return instructions) or trampoline (uretprobe)")
 	fl.BoolVar(&c.UnsafeUretprobe, "unsafe-uretprobe", false, "allow --ret-mode trampoline on Go programs, which may kill them")
 	fl.StringVar(&c.Engine, "engine", "auto", "what makes the records: `ENGINE` auto, perf (samples), ftrace (its ring) or bpf (programs)")
+	fl.StringVar(&c.Tier, "tier", tierAuto, "where filters decide: `TIER` auto, kernel (its own filters), bpf (programs in the kernel) or process")
 	fl.BoolVar(&c.Overwrite, "overwrite", false, "flight recorder: rings keep the latest, written at SIGUSR2, at the trigger and at the end")
 	fl.StringVar(&c.Trigger, "trigger", "", "with --overwrite: a record that this filter `EXPR` lets through has the rings written")
 	fl.DurationVar(&c.Before, "before", 0, "with --overwrite: how far back what is written goes, such as 2s (default all)")

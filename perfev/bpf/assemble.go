@@ -48,6 +48,8 @@ type Maps struct {
 	CPUs int
 	// Program is this program's number among those that share the words.
 	Program int
+	// Code decides which records are kept; nil takes every one.
+	Code *Code
 }
 
 // Layout of a record in a BPF ring: the time, then what the event's format describes.
@@ -134,6 +136,12 @@ func Assemble(p *Probe, m Maps) (asm.Instructions, error) {
 		b.body(pass{name: "third", room: largeRoom, take: largeCap})
 	}
 	b.leave()
+	if b.err != nil {
+		return nil, b.err
+	}
+	if m.Code != nil {
+		b.out = Prune(b.out)
+	}
 	if len(b.out) > maxProgram {
 		return nil, fmt.Errorf("a program of %d instructions: at most %d are possible", len(b.out), maxProgram)
 	}
@@ -272,7 +280,7 @@ func (b *builder) body(ps pass) {
 	end := b.textAt(b.texts, ps.room)
 	b.add(
 		asm.LoadMem(asm.R1, asm.RFP, slotRing, asm.DWord),
-		asm.Mov.Imm(asm.R2, int32(RawOffset+end)),
+		asm.Mov.Imm(asm.R2, int32(b.m.Code.total(RawOffset+end))),
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnRingbufReserve.Call(),
 		asm.JEq.Imm(asm.R0, 0, "lost"),
@@ -299,6 +307,9 @@ func (b *builder) body(ps pass) {
 	for i := range b.fields {
 		b.fetch(&b.fields[i], ps)
 	}
+	if b.m.Code != nil {
+		b.decided(RawOffset + end)
+	}
 	woken := b.label("woken")
 	b.add(
 		asm.LoadMapValue(asm.R1, b.m.Words, WordWake),
@@ -310,6 +321,24 @@ func (b *builder) body(ps pass) {
 	)
 	b.mark(woken)
 	b.add(asm.Mov.Reg(asm.R1, record), asm.FnRingbufSubmit.Call(), asm.Ja.Label("done"))
+}
+
+// decided asks the code about the record of so many bytes.
+func (b *builder) decided(size int) {
+	emits := HookStack - b.m.Code.emitsSize()
+	no, on := b.label("no"), b.label("kept")
+	b.decide(b.m.Code, Place{
+		Size: size, Stack: emits, Emits: emits, PID: RawOffset + b.p.PID, Reject: no, CPU: cpuNumber, Comm: taskName,
+		Process: func(to asm.Register) asm.Instructions {
+			return asm.Instructions{asm.FnGetCurrentPidTgid.Call(), asm.Mov.Reg(to, asm.R0), asm.RSh.Imm(to, 32)}
+		},
+	})
+	b.add(asm.Ja.Label(on))
+	b.mark(no)
+	b.discard()
+	b.add(asm.Ja.Label("done"))
+	b.mark(on)
+	b.emitted(b.m.Code, emits, size)
 }
 
 // base puts the register or the constant into value.

@@ -45,17 +45,17 @@ const (
 )
 
 // AssembleCalls returns the program for c, of type tracing and attach type
-// trace_raw_tp. The slot of m is not used.
+// trace_raw_tp. The slot and the code of m are not used.
 func AssembleCalls(c *Calls, m TraceMaps) (asm.Instructions, error) {
 	if c.PID < 4 || c.PID > CallNumber-4 || c.Numbers < 1 || c.Numbers > MaxCalls {
 		return nil, fmt.Errorf("system calls with %d numbers and common_pid at %d", c.Numbers, c.PID)
 	}
-	m.Slot = 0
+	m.Slot, m.Code = 0, nil
 	if err := m.check(); err != nil {
 		return nil, err
 	}
 	a := &tracer{t: &Trace{PID: c.PID}, m: m}
-	a.scope(-1)
+	a.scope(-1, func() {})
 	a.call(c)
 	a.ring()
 	if c.Exit {
@@ -125,18 +125,11 @@ func (a *tracer) callRecord(c *Calls, n int) {
 			a.add(asm.LoadMem(asm.R1, asm.R2, int16(a.m.Task.Regs[i]), asm.DWord), asm.StoreMem(record, int16(RawOffset+CallArgs+8*i), asm.R1, asm.DWord))
 		}
 	}
-	if a.m.Filter != nil {
-		a.add(a.m.Filter(RawOffset + size)...)
-	}
 	a.submit(a.m.Words)
 }
 
 // finishCalls ends the program; the counter of lost records is the call's.
 func (a *tracer) finishCalls() {
-	if a.m.Filter != nil {
-		a.mark(Reject)
-		a.add(asm.Mov.Reg(asm.R1, record), asm.Mov.Imm(asm.R2, noWakeup), asm.FnRingbufDiscard.Call(), asm.Ja.Label("exit"))
-	}
 	a.mark("lost")
 	a.lost(func() {
 		a.add(

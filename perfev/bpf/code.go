@@ -12,6 +12,8 @@ type code struct {
 	// symbol is the label of the next instruction.
 	symbol string
 	labels int
+	// err is what a filter could not be written for.
+	err error
 }
 
 func (c *code) add(list ...asm.Instruction) {

@@ -22,7 +22,7 @@ type Located struct {
 }
 
 // slotWho is where programs of [AssembleGeneric] keep the thread (the lower half) and
-// its process; a [Hook] may read it.
+// its process.
 const slotWho = -32
 
 // AssembleGeneric returns the program for g, of type tracepoint. It returns 1, so that
@@ -41,7 +41,9 @@ func AssembleGeneric(g *Generic, m TraceMaps) (asm.Instructions, error) {
 		return nil, err
 	}
 	a := &tracer{t: &Trace{Type: g.Type, PID: g.PID, Size: g.Size}, m: m}
+	a.parts = a.copyParts(g)
 	a.who()
+	a.early()
 	a.length(g)
 	a.add(
 		asm.FnGetSmpProcessorId.Call(),
@@ -70,20 +72,23 @@ func AssembleGeneric(g *Generic, m TraceMaps) (asm.Instructions, error) {
 		}
 		a.copied(g, room)
 	}
-	if m.Filter != nil {
-		a.mark(Reject)
+	if m.Code != nil && !a.isEarly() {
+		a.mark(reject)
 		a.add(asm.Mov.Reg(asm.R1, record), asm.Mov.Imm(asm.R2, noWakeup), asm.FnRingbufDiscard.Call(), asm.Ja.Label("exit"))
 	}
 	a.mark("lost")
 	a.lost(func() {})
 	a.mark("exit")
 	a.add(asm.Mov.Imm(asm.R0, 1), asm.Return())
-	return a.out, nil
+	return a.end()
 }
 
 // who leaves where the event is nobody's of the scope.
 func (a *tracer) who() {
 	s := a.m.Scope
+	a.process = func(to asm.Register) asm.Instructions {
+		return asm.Instructions{asm.LoadMem(to, asm.RFP, slotWho, asm.DWord), asm.RSh.Imm(to, 32)}
+	}
 	a.add(
 		asm.Mov.Reg(context, asm.R1),
 		asm.LoadMapValue(asm.R1, a.m.Words, WordOn),
@@ -132,13 +137,8 @@ func (a *tracer) length(g *Generic) {
 // copied makes a record with room for so many bytes behind the fields in place.
 func (a *tracer) copied(g *Generic, room int) {
 	size := RawOffset + g.Size + room
-	a.reserve(size)
-	a.add(
-		asm.StoreImm(record, RawOffset, int64(g.Type), asm.Word),
-		asm.LoadMem(asm.R1, asm.RFP, slotWho, asm.DWord),
-		asm.StoreMem(record, int16(RawOffset+g.PID), asm.R1, asm.Word),
-	)
-	a.words(context, 8, RawOffset+8, g.Size-8)
+	a.reserve(a.m.Code.total(size))
+	a.rest()
 	if room > 0 {
 		a.add(
 			asm.Mov.Reg(asm.R1, record), asm.Add.Imm(asm.R1, int32(RawOffset+g.Size)),
@@ -147,8 +147,28 @@ func (a *tracer) copied(g *Generic, room int) {
 			asm.FnProbeReadKernel.Call(),
 		)
 	}
-	if a.m.Filter != nil {
-		a.add(a.m.Filter(size)...)
+	if a.m.Code != nil {
+		if !a.isEarly() {
+			a.decide(a.m.Code, a.place(size, HookStack, reject))
+		}
+		a.emitted(a.m.Code, a.emits(), size)
 	}
 	a.submit(a.m.Words)
+}
+
+// copyParts are the fields in place: the context's from its 8th byte on, word by word.
+func (a *tracer) copyParts(g *Generic) []part {
+	head := func() {
+		a.add(
+			asm.StoreImm(record, RawOffset, int64(g.Type), asm.Word),
+			asm.LoadMem(asm.R1, asm.RFP, slotWho, asm.DWord),
+			asm.StoreMem(record, int16(RawOffset+g.PID), asm.R1, asm.Word),
+		)
+	}
+	parts := []part{{from: 0, size: 8, write: head}}
+	for at := 8; at < g.Size; at += 8 {
+		n := min(8, g.Size-at)
+		parts = append(parts, part{from: at, size: n, write: func() { a.words(context, at, RawOffset+at, n) }})
+	}
+	return parts
 }

@@ -1,9 +1,14 @@
 package bpf
 
-import "github.com/cilium/ebpf/asm"
+import (
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+)
 
 // Prune leaves out the instructions that no way leads to: the verifier takes none. It
-// keeps what is referred to in any way, functions for instance.
+// keeps what is referred to in any way, functions for instance, and puts these behind
+// the program, wherever they stood. A function begins with its [btf.Func] and ends with
+// the only instruction by which it returns.
 func Prune(list asm.Instructions) asm.Instructions {
 	at := make(map[string]int)
 	for i := range list {
@@ -27,11 +32,31 @@ func Prune(list asm.Instructions) asm.Instructions {
 			}
 		}
 	}
-	var out asm.Instructions
+	var out, functions asm.Instructions
+	within := false
 	for i := range list {
-		if reached[i] {
-			out = append(out, list[i])
+		if !reached[i] {
+			continue
 		}
+		within = within || i > 0 && btf.FuncMetadata(&list[i]) != nil
+		if !within {
+			out = append(out, list[i])
+			continue
+		}
+		functions = append(functions, list[i])
+		within = list[i].OpCode.JumpOp() != asm.Exit || !list[i].OpCode.Class().IsJump()
 	}
-	return out
+	if len(functions) > 0 && btf.FuncMetadata(&out[0]) == nil {
+		out[0] = btf.WithFuncMetadata(out[0], mainFunction())
+	}
+	return append(out, functions...)
+}
+
+// mainFunction describes the program to the kernel, which wants that of every function
+// where it wants it of one.
+func mainFunction() *btf.Func {
+	return &btf.Func{Name: "main", Linkage: btf.StaticFunc, Type: &btf.FuncProto{
+		Return: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed},
+		Params: []btf.FuncParam{{Name: "context", Type: &btf.Pointer{Target: &btf.Void{}}}},
+	}}
 }

@@ -102,30 +102,12 @@ type TraceMaps struct {
 	Lost, Slots, Slot int
 	Task              Task
 	Scope             Scope
-	// Filter is put behind the last field and before the record is handed over; nil
-	// takes every record. See [Hook].
-	Filter Hook
+	// Code decides which records are kept; nil takes every one.
+	Code *Code
 }
 
-// Hook writes instructions that decide whether a record is kept: they go on at their
-// end where it is, and jump to the label [Reject] where it is not.
-//
-//	R6  the context: the tracepoint's arguments, 8 bytes each
-//	R7  the record: the time, at RawOffset what the event's format describes
-//	R8  the task that runs, a trusted pointer to task_struct; not in programs of
-//	    [AssembleGeneric], which have what they need of it on the stack
-//	R9, R0 to R5 and the stack from HookStack down are free
-//
-// Labels must begin with "hook" and jumps lead forward. size is how many bytes the
-// record may be read up to from R7.
-type Hook func(size int) asm.Instructions
-
-const (
-	// Reject is the label that a [Hook] jumps to.
-	Reject = "reject"
-	// HookStack is the offset from the frame pointer below which the stack is free.
-	HookStack = -64
-)
+// reject is the label that a filter jumps to when a record has its place in the ring.
+const reject = "reject"
 
 // lostLine is the granularity of a processor's counters: a cache line, in u64s.
 const lostLine = 8
@@ -157,6 +139,10 @@ type tracer struct {
 	m TraceMaps
 	// texts are the rooms behind the record.
 	texts []room
+	// parts are what the record has in place.
+	parts []part
+	// process puts the id of the process that runs into a register.
+	process func(to asm.Register) asm.Instructions
 }
 
 // room is where a text goes.
@@ -173,7 +159,16 @@ func AssembleTrace(t *Trace, m TraceMaps) (asm.Instructions, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	a.scope(t.Other)
+	a.parts = a.inPlace()
+	a.scope(t.Other, func() {})
+	a.records()
+	a.finish()
+	return a.end()
+}
+
+// records makes the record, and once more where its text did not fit.
+func (a *tracer) records() {
+	a.early()
 	a.ring()
 	full := ""
 	if a.growing() {
@@ -185,8 +180,14 @@ func AssembleTrace(t *Trace, m TraceMaps) (asm.Instructions, error) {
 		a.add(asm.Mov.Reg(asm.R1, record), asm.Mov.Imm(asm.R2, noWakeup), asm.FnRingbufDiscard.Call())
 		a.record(textRoomLarge, "")
 	}
-	a.finish()
-	return a.out, nil
+}
+
+// end returns the program.
+func (a *tracer) end() (asm.Instructions, error) {
+	if a.m.Code == nil || a.err != nil {
+		return a.out, a.err
+	}
+	return Prune(a.out), nil
 }
 
 // check says what cannot be.
@@ -269,13 +270,19 @@ func (a *tracer) growing() bool {
 }
 
 // scope leaves where the event is nobody's of the scope; other is the argument of the
-// task that it happens to.
-func (a *tracer) scope(other int) {
+// task that it happens to. What first writes comes before the task is looked at.
+func (a *tracer) scope(other int, first func()) {
+	a.process = func(to asm.Register) asm.Instructions {
+		return asm.Instructions{asm.LoadMem(to, task, int16(a.m.Task.TGID), asm.Word)}
+	}
 	a.add(
 		asm.Mov.Reg(context, asm.R1),
 		asm.LoadMapValue(asm.R1, a.m.Words, WordOn),
 		asm.LoadMem(asm.R1, asm.R1, 0, asm.Word),
 		asm.JEq.Imm(asm.R1, 0, "exit"),
+	)
+	first()
+	a.add(
 		asm.FnGetCurrentTaskBtf.Call(),
 		asm.Mov.Reg(task, asm.R0),
 	)
@@ -396,40 +403,66 @@ func (r room) room(grown int) int {
 // record makes one attempt; full is where to go when a text did not fit.
 func (a *tracer) record(grown int, full string) {
 	size := a.t.Size
-	if len(a.texts) > 0 {
+	if len(a.texts) > 0 || a.m.Code != nil {
 		size = (size + 7) &^ 7
-		for _, r := range a.texts {
-			size += r.room(grown)
-		}
+	}
+	for _, r := range a.texts {
+		size += r.room(grown)
 	}
 	if grown != textRoom {
 		a.add(asm.LoadMem(asm.R1, asm.RFP, slotRing, asm.DWord))
 	}
-	a.reserve(RawOffset + size)
-	a.gaps()
-	a.add(
-		asm.StoreImm(record, RawOffset, int64(a.t.Type), asm.Word),
-		asm.LoadMem(asm.R1, task, int16(a.m.Task.PID), asm.Word),
-		asm.StoreMem(record, int16(RawOffset+a.t.PID), asm.R1, asm.Word),
-	)
-	for i := range a.t.Values {
-		a.value(&a.t.Values[i])
-	}
+	a.reserve(a.m.Code.total(RawOffset + size))
+	a.rest()
 	at := (a.t.Size + 7) &^ 7
 	for _, r := range a.texts {
 		a.textAt(&a.t.Values[r.value], at, r.room(grown), full)
 		at += r.room(grown)
 	}
-	if a.m.Filter != nil {
-		a.add(a.m.Filter(RawOffset + size)...)
+	if a.m.Code != nil {
+		if !a.isEarly() {
+			a.decide(a.m.Code, a.place(RawOffset+size, HookStack, reject))
+		}
+		a.emitted(a.m.Code, a.emits(), RawOffset+size)
 	}
 	a.submit(a.m.Words)
 }
 
-// gaps sets what no field covers to 0.
-func (a *tracer) gaps() {
+// part is a piece of the record and what writes it, behind the register of the record.
+type part struct {
+	from, size int
+	write      func()
+	// early is set where it was written to the stack already.
+	early bool
+}
+
+// common are the fields that every event has.
+func (a *tracer) common() []part {
+	pid := func() {
+		a.add(asm.LoadMem(asm.R1, task, int16(a.m.Task.PID), asm.Word), asm.StoreMem(record, int16(RawOffset+a.t.PID), asm.R1, asm.Word))
+	}
+	return []part{
+		{from: 0, size: 4, write: func() { a.add(asm.StoreImm(record, RawOffset, int64(a.t.Type), asm.Word)) }},
+		{from: a.t.PID, size: 4, write: pid},
+	}
+}
+
+// inPlace is everything but the texts.
+func (a *tracer) inPlace() []part {
+	parts := append(a.gaps(), a.common()...)
+	for i := range a.t.Values {
+		v := &a.t.Values[i]
+		if v.Kind != KindText && v.Kind != KindMemberText {
+			parts = append(parts, part{from: v.Offset, size: v.Size, write: func() { a.value(v) }})
+		}
+	}
+	return parts
+}
+
+// gaps are what no field covers: zeroes.
+func (a *tracer) gaps() []part {
 	end := (a.t.Size + 7) &^ 7
-	if len(a.texts) == 0 {
+	if len(a.texts) == 0 && a.m.Code == nil {
 		end = a.t.Size
 	}
 	covered := make([]bool, end)
@@ -443,6 +476,7 @@ func (a *tracer) gaps() {
 	for _, v := range a.t.Values {
 		cover(v.Offset, v.Size)
 	}
+	var parts []part
 	for at := 0; at < end; {
 		if covered[at] {
 			at++
@@ -452,9 +486,11 @@ func (a *tracer) gaps() {
 		for n < 4 && at%(2*n) == 0 && at+2*n <= end && !anyOf(covered[at:at+2*n]) {
 			n *= 2
 		}
-		a.add(asm.StoreImm(record, int16(RawOffset+at), 0, sizeOf(n)))
+		to, size := int16(RawOffset+at), sizeOf(n)
+		parts = append(parts, part{from: at, size: n, write: func() { a.add(asm.StoreImm(record, to, 0, size)) }})
 		at += n
 	}
+	return parts
 }
 
 func anyOf(list []bool) bool {
@@ -468,8 +504,8 @@ func anyOf(list []bool) bool {
 
 // finish ends the program: what a filter rejects, what found no room, and the end.
 func (a *tracer) finish() {
-	if a.m.Filter != nil {
-		a.mark(Reject)
+	if a.m.Code != nil && !a.isEarly() {
+		a.mark(reject)
 		a.add(asm.Mov.Reg(asm.R1, record), asm.Mov.Imm(asm.R2, noWakeup), asm.FnRingbufDiscard.Call(), asm.Ja.Label("exit"))
 	}
 	a.mark("lost")

@@ -115,12 +115,20 @@ func golden(t *testing.T, code asm.Instructions, path string) {
 	}
 }
 
+// testCode is a filter that is made by write.
+func testCode(late bool, write func(p *Place) asm.Instructions) *Code {
+	return &Code{Faults: 11, CPUs: 4, Filter: &Filter{Late: late, Emits: 1, Write: func(p *Place) (asm.Instructions, error) { return write(p), nil }}}
+}
+
+// keepSome keeps records whose u32 at 24 is not 0.
+func keepSome(p *Place) asm.Instructions {
+	return asm.Instructions{asm.LoadMem(asm.R1, record, RawOffset+24, asm.Word), asm.JEq.Imm(asm.R1, 0, p.Reject), asm.Ja.Label(p.Accept)}
+}
+
 func TestTraceGolden(t *testing.T) {
 	scoped := testMaps()
 	scoped.Scope = Scope{Self: 77, PIDs: 6}
-	scoped.Filter = func(int) asm.Instructions {
-		return asm.Instructions{asm.LoadMem(asm.R1, record, RawOffset+24, asm.Word), asm.JEq.Imm(asm.R1, 0, Reject)}
-	}
+	scoped.Code = testCode(true, keepSome)
 	tests := []struct {
 		path   string
 		schema *perfpipe.Schema
@@ -183,7 +191,9 @@ func count(code asm.Instructions, fn asm.BuiltinFunc) (n int) {
 // long is made again with much room.
 func TestTraceReserves(t *testing.T) {
 	filter := testMaps()
-	filter.Filter = func(int) asm.Instructions { return asm.Instructions{asm.Ja.Label(Reject)} }
+	filter.Code = testCode(true, keepSome)
+	early := testMaps()
+	early.Code = testCode(false, keepSome)
 	tests := []struct {
 		name                     string
 		schema                   *perfpipe.Schema
@@ -193,7 +203,8 @@ func TestTraceReserves(t *testing.T) {
 		{"numbers", schedSwitch(), testMaps(), 1, 1, 0},
 		{"a name of a task", event("sched", "sched_stat_runtime", 24, words("comm", 8, 4), number("pid", 12, 4, true), number("runtime", 16, 8, false)), testMaps(), 1, 1, 0},
 		{"a text of any length", irqEntry(), testMaps(), 2, 2, 1},
-		{"a filter", schedSwitch(), filter, 1, 1, 1},
+		{"a filter on the ring", schedSwitch(), filter, 1, 1, 1},
+		{"a filter before it", schedSwitch(), early, 1, 1, 0},
 	}
 	for _, tt := range tests {
 		tr, err := MapTrace(tt.schema, kernel(), frozenRelease)

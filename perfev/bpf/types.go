@@ -22,17 +22,25 @@ type Types interface {
 }
 
 // Kernel is the BTF of the running kernel. It is used by one goroutine.
-type Kernel struct{ spec *btf.Spec }
+type Kernel struct {
+	spec  *btf.Spec
+	cache *btf.Cache
+}
 
 // LoadKernel reads the BTF of the running kernel. It takes some milliseconds and is
 // garbage when it is no longer used.
 func LoadKernel() (*Kernel, error) {
-	spec, err := btf.LoadKernelSpec()
+	cache := btf.NewCache()
+	spec, err := cache.Kernel()
 	if err != nil {
 		return nil, fmt.Errorf("read the kernel's types (BTF): %w", err)
 	}
-	return &Kernel{spec: spec}, nil
+	return &Kernel{spec: spec, cache: cache}, nil
 }
+
+// Cache has what was read, for programs that are loaded: they look for their
+// tracepoints in it.
+func (k *Kernel) Cache() *btf.Cache { return k.cache }
 
 var _ Types = (*Kernel)(nil)
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 )
 
 // Bits of the header's feature bitmap (enum HEADER_*, tools/perf/util/header.h).
@@ -15,6 +16,7 @@ const (
 	featArch        = 6
 	featNRCPUs      = 7
 	featCmdline     = 11
+	featSampleTime  = 21
 	featDirFormat   = 24
 	featCompressed  = 27
 	featClockData   = 29
@@ -62,6 +64,9 @@ type Info struct {
 	// ClockTime and RealTime are one moment on that clock and on CLOCK_REALTIME, in
 	// nanoseconds; both 0 where the file bears no such pair (perf before 5.8).
 	ClockTime, RealTime int64
+	// LastTime is when the last sample was made, on that clock; perf writes it after it
+	// looked through the file for build ids.
+	LastTime int64
 	// Foreign is the number of events in the file that are no tracepoints; their
 	// samples are left out.
 	Foreign int
@@ -218,7 +223,7 @@ func readFeatures(f fileReader, h *fileHeader) (info Info, tracing []byte, err e
 		s := parseSection(table)
 		table = table[sectionSize:]
 		switch bit {
-		case featTracingData, featHostname, featOSRelease, featVersion, featArch, featNRCPUs, featCmdline, featClockData:
+		case featTracingData, featHostname, featOSRelease, featVersion, featArch, featNRCPUs, featCmdline, featSampleTime, featClockData:
 		default:
 			continue
 		}
@@ -264,6 +269,14 @@ func (i *Info) feature(bit int, b []byte) {
 				return
 			}
 			i.Cmdline = append(i.Cmdline, s)
+		}
+	case featSampleTime:
+		// u64 first, u64 last.
+		if len(b) >= 16 {
+			first, last := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+			if first <= last && last <= math.MaxInt64 {
+				i.LastTime = int64(last)
+			}
 		}
 	case featClockData:
 		// u32 version, u32 clockid, u64 wall clock, u64 clock.

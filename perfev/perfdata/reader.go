@@ -1,7 +1,6 @@
 package perfdata
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,6 +28,11 @@ const (
 	recordCompressed    = 81
 	recordCompressed2   = 83
 
+	// recordBad stands for a record of the file that cannot be read; its attr is that
+	// of its event, or noEvent.
+	recordBad = 0
+	noEvent   = -1
+
 	recordHeader = 8 // struct perf_event_header: u32 type, u16 misc, u16 size
 
 	miscCommExec = 1 << 13
@@ -38,11 +42,8 @@ const (
 
 var errCompressed = errors.New("read recording: it is compressed; record again without -z")
 
-// roundRecords is how many records one Read hands out at most.
-const roundRecords = 1 << 16
-
 // Reader is a recording as a source. It is used by one goroutine at a time; Stop
-// may be called from another.
+// may be called from another, and what [Reader.Ahead] returns runs on one of its own.
 type Reader struct {
 	file    io.Closer
 	info    Info
@@ -57,21 +58,33 @@ type Reader struct {
 	pidAt []int
 
 	from  io.ReaderAt
-	in    *bufio.Reader
-	pos   uint64 // of the next record in the file
 	start uint64 // start and end of the data section
 	end   uint64
+
+	// What makes rounds of the file, ahead of Read or within it.
+	in    io.Reader
+	pos   uint64 // of the next record in the file
 	queue queue
+	// lastAttr is that of lastID, the id of the sample before, where it is known.
+	known    bool
+	lastID   uint64
+	lastAttr int32
+	// failed ends the reading of the file: io.EOF at its end.
+	failed  error
+	stopped atomic.Bool
+
+	// What hands them out.
+	cur   *round
+	ahead *ahead
 	tasks *tasks.Table
 	visit perfpipe.Visitor
 	rec   perfpipe.Record
 	// lost is what PERF_RECORD_LOST told, exact what perf added up from
 	// PERF_FORMAT_LOST: the same losses, counted twice.
 	lost, exact uint64
-	// failed ends the reading of the file: io.EOF at its end.
-	failed  error
-	stopped atomic.Bool
-	over    bool
+	// over ends Read, with ended.
+	over  bool
+	ended error
 }
 
 var _ perfpipe.Source = (*Reader)(nil)
@@ -121,7 +134,8 @@ func New(f io.ReaderAt, size int64) (*Reader, error) {
 	if h.has(featCompressed) && r.compressed() {
 		return nil, errCompressed
 	}
-	r.in = bufio.NewReaderSize(io.NewSectionReader(f, int64(h.data.offset), int64(h.data.size)), 1<<20)
+	r.in = io.NewSectionReader(f, int64(h.data.offset), int64(h.data.size))
+	r.queue.start()
 	r.queue.limit = defaultBuffer
 	r.tasks = tasks.New(tasks.Options{Done: func(t perfpipe.Task) { r.visit.Task(t) }})
 	return r, nil
@@ -252,39 +266,31 @@ func (r *Reader) Close() error {
 	return f.Close()
 }
 
-// Read hands out the next round. It never waits. After a record whose length
-// cannot be true nothing behind it can be found: everything before is handed out,
-// then a loss of one (at least), then the error.
+// Read hands out the next round. It never waits longer than the file takes. After a
+// record whose length cannot be true nothing behind it can be found: everything before
+// is handed out, then a loss of one (at least), then the error.
 func (r *Reader) Read(_ time.Duration, v perfpipe.Visitor) error {
 	if r.over {
-		return r.failed
+		return r.ended
 	}
 	r.visit = v
 	defer func() { r.visit = nil }()
-	for r.queue.used == len(r.queue.ready) && r.failed == nil {
-		r.fill()
+	rd := r.next()
+	for i := range rd.items {
+		r.emit(&rd.items[i], rd.body(&rd.items[i]))
 	}
-	from := r.queue.used
-	for range roundRecords {
-		it, ok := r.queue.next()
-		if !ok {
-			break
-		}
-		r.emit(&it)
-	}
-	r.queue.done(from)
-	if r.failed == nil || r.queue.used < len(r.queue.ready) {
+	if r.ended = rd.end; r.ended == nil {
 		return nil
 	}
 	r.over = true
 	if r.exact > r.lost {
 		v.Lost(perfpipe.Loss{Event: r.only(), CPU: -1, Count: r.exact - r.lost, Reason: perfpipe.LostRing})
 	}
-	if !errors.Is(r.failed, io.EOF) && !errors.Is(r.failed, errCompressed) {
+	if !errors.Is(r.ended, io.EOF) && !errors.Is(r.ended, errCompressed) {
 		v.Lost(perfpipe.Loss{CPU: -1, Count: 1, Reason: perfpipe.LostCorrupt})
 	}
 	r.tasks.Close()
-	return r.failed
+	return r.ended
 }
 
 // only is the name of the one event of the file, "" where there are several.
@@ -295,122 +301,102 @@ func (r *Reader) only() string {
 	return ""
 }
 
-// fill reads records until some are ready, or the file ends.
-func (r *Reader) fill() {
-	for r.failed == nil {
-		if r.stopped.Load() {
-			r.failed = io.EOF
-			break
-		}
-		if round := r.one(); round {
-			r.queue.round()
-			if len(r.queue.ready) > r.queue.used {
-				return
-			}
-		}
-		if r.queue.full() {
-			r.queue.half()
-			return
-		}
-	}
-	r.queue.all()
-}
-
-// one reads one record and lets it wait; what has no time takes effect at once.
+// one reads one record and lets it wait for its turn.
 // It reports whether the record ends a round.
 func (r *Reader) one() (round bool) {
 	if r.pos == r.end {
 		r.failed = io.EOF
 		return false
 	}
-	head, err := r.in.Peek(recordHeader)
-	if err != nil {
+	head, ok := r.queue.peek(r.in, recordHeader)
+	if !ok {
 		r.failed = r.broken("its header is cut off")
 		return false
 	}
-	it := item{kind: binary.LittleEndian.Uint32(head), misc: binary.LittleEndian.Uint16(head[4:])}
-	size := int(binary.LittleEndian.Uint16(head[6:]))
+	kind, misc, size := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint16(head[4:]), int(binary.LittleEndian.Uint16(head[6:]))
 	if size < recordHeader {
 		r.failed = r.broken(fmt.Sprintf("its size is %d, less than its header", size))
 		return false
 	}
-	rec, err := r.in.Peek(size)
-	if err != nil {
+	rec, ok := r.queue.peek(r.in, size)
+	if !ok {
 		r.failed = r.broken(fmt.Sprintf("its size is %d, %d bytes are left", size, r.end-r.pos))
 		return false
 	}
-	it.rec = rec[recordHeader:]
-	switch it.kind {
-	case recordFinishedRound:
-		round = true
+	body := rec[recordHeader:]
+	more := uint64(0)
+	switch kind {
 	case recordCompressed, recordCompressed2:
 		r.failed = errCompressed
 		return false
 	case recordAuxtrace:
 		// The trace data follows the record, its length is the first field.
-		if len(it.rec) >= 8 {
-			n := binary.LittleEndian.Uint64(it.rec)
-			if n > r.end-r.pos-uint64(size) {
-				r.failed = r.broken(fmt.Sprintf("%d bytes of hardware trace follow it", n))
+		if len(body) >= 8 {
+			more = binary.LittleEndian.Uint64(body)
+			if more > r.end-r.pos-uint64(size) {
+				r.failed = r.broken(fmt.Sprintf("%d bytes of hardware trace follow it", more))
 				return false
 			}
-			defer func() {
-				r.pos += n
-				if _, err := io.CopyN(io.Discard, r.in, int64(n)); err != nil {
-					r.failed = r.broken("its hardware trace is cut off")
-				}
-			}()
 		}
-	case recordSample, recordLost, recordComm, recordExit, recordFork, recordLostSamples:
-		r.take(it)
+	case recordSample:
+		r.takeSample(body)
+	case recordLost, recordComm, recordExit, recordFork, recordLostSamples:
+		r.take(item{kind: uint16(kind), misc: misc}, body)
 	}
-	if _, err := r.in.Discard(size); err != nil {
-		r.failed = err
-	}
+	r.queue.pos += size
 	r.pos += uint64(size)
-	return round
+	if more > 0 {
+		r.pos += more
+		if !r.queue.skip(r.in, int64(more)) {
+			r.failed = r.broken("its hardware trace is cut off")
+		}
+	}
+	return kind == recordFinishedRound
 }
 
 func (r *Reader) broken(why string) error {
 	return fmt.Errorf("read recording: record at byte %d: %s: the file is damaged", r.pos, why)
 }
 
-// take finds the event and the time of a record and lets it wait.
-func (r *Reader) take(it item) {
-	if it.kind == recordSample {
-		attr, ok := r.sampleAttr(it.rec)
-		if !ok {
-			r.corrupt("")
-			return
-		}
-		it.attr = attr
-		if r.events[attr] < 0 {
-			return
-		}
-		s, ok := r.attrs[attr].parseSample(it.rec)
-		if !ok || s.time > math.MaxInt64 || s.cpu > math.MaxUint16 {
-			r.corrupt(r.schemas[r.events[attr]].Event())
-			return
-		}
-		it.time = s.time
-		r.queue.push(it)
+// takeSample finds the event and the time of a sample and lets it wait.
+func (r *Reader) takeSample(body []byte) {
+	attr, ok := r.sampleAttr(body)
+	if !ok {
+		r.bad(noEvent)
 		return
 	}
+	if r.events[attr] < 0 {
+		return
+	}
+	s, ok := r.attrs[attr].parseSample(body)
+	if !ok || s.time > math.MaxInt64 || s.cpu > math.MaxUint16 {
+		r.bad(attr)
+		return
+	}
+	it := item{kind: recordSample, time: s.time, attr: attr, pid: s.pid, tid: s.tid, cpu: uint16(s.cpu)}
+	r.queue.push(it, recordHeader+s.rawAt, len(s.raw))
+}
+
+// take finds the time of another record and lets it wait.
+func (r *Reader) take(it item, body []byte) {
 	// perf gives the same sample_type bits for the trailer to every event.
-	tr, ok := r.attrs[0].parseTrailer(it.rec)
+	tr, ok := r.attrs[0].parseTrailer(body)
 	if !ok || tr.time > math.MaxInt64 && tr.time != math.MaxUint64 {
-		r.corrupt("")
+		r.bad(noEvent)
 		return
 	}
 	if it.time = tr.time; it.time == math.MaxUint64 {
 		it.time = 0
 	}
 	if it.time == 0 {
-		r.emit(&it)
+		r.queue.at(it, recordHeader, len(body))
 		return
 	}
-	r.queue.push(it)
+	r.queue.push(it, recordHeader, len(body))
 }
+
+// bad has a record of attr counted that cannot be read.
+func (r *Reader) bad(attr int32) { r.queue.at(item{kind: recordBad, attr: attr}, 0, 0) }
 
 // sampleAttr returns the attr of a sample.
 func (r *Reader) sampleAttr(body []byte) (int32, bool) {
@@ -420,7 +406,12 @@ func (r *Reader) sampleAttr(body []byte) (int32, bool) {
 	if len(body) < 8*(r.idWord+1) {
 		return 0, false
 	}
-	n, ok := r.byID[binary.LittleEndian.Uint64(body[8*r.idWord:])]
+	id := binary.LittleEndian.Uint64(body[8*r.idWord:])
+	if r.known && id == r.lastID {
+		return r.lastAttr, true
+	}
+	n, ok := r.byID[id]
+	r.known, r.lastID, r.lastAttr = ok, id, n
 	return n, ok
 }
 
@@ -429,12 +420,12 @@ func (r *Reader) corrupt(event string) {
 }
 
 // emit hands out one record, or lets it change what is known of tasks.
-func (r *Reader) emit(it *item) {
-	b := it.rec
+// b is its body, or a sample's raw data.
+func (r *Reader) emit(it *item, b []byte) {
 	now := int64(it.time)
 	switch it.kind {
 	case recordSample:
-		r.emitSample(it)
+		r.emitSample(it, b)
 	case recordComm:
 		// struct { u32 pid, tid; char comm[]; }
 		if len(b) < 8 {
@@ -461,48 +452,54 @@ func (r *Reader) emit(it *item) {
 			r.tasks.Exit(now, pid, tid)
 		}
 	case recordLost, recordLostSamples:
-		r.emitLost(it)
+		r.emitLost(it, b)
+	case recordBad:
+		name := ""
+		if it.attr != noEvent {
+			name = r.schemas[r.events[it.attr]].Event()
+		}
+		r.corrupt(name)
 	}
 }
 
-func (r *Reader) emitSample(it *item) {
+func (r *Reader) emitSample(it *item, raw []byte) {
 	event := r.events[it.attr]
-	s, _ := r.attrs[it.attr].parseSample(it.rec)
 	schema := r.schemas[event]
-	if len(s.raw) < schema.Size {
-		r.visit.Lost(perfpipe.Loss{Event: schema.Event(), CPU: int32(s.cpu), From: int64(s.time), To: int64(s.time), Count: 1, Reason: perfpipe.LostCorrupt})
+	if len(raw) < schema.Size {
+		r.visit.Lost(perfpipe.Loss{Event: schema.Event(), CPU: int32(it.cpu), From: int64(it.time), To: int64(it.time), Count: 1, Reason: perfpipe.LostCorrupt})
 		return
 	}
 	// A task that is past its exit has no number any more for perf: -1.
-	if at := r.pidAt[event]; s.tid < 0 && at >= 0 {
-		s.tid = int32(binary.LittleEndian.Uint32(s.raw[at:]))
+	tid := it.tid
+	if at := r.pidAt[event]; tid < 0 && at >= 0 {
+		tid = int32(binary.LittleEndian.Uint32(raw[at:]))
 	}
-	pid, comm := r.tasks.Lookup(s.tid, uint16(s.cpu))
-	if s.pid >= 0 {
-		pid = s.pid
+	pid, comm := r.tasks.Lookup(tid, it.cpu)
+	if it.pid >= 0 {
+		pid = it.pid
 	}
-	r.rec = perfpipe.Record{Time: int64(s.time), Raw: s.raw, Comm: comm, Event: int(event), PID: pid, TID: s.tid, CPU: uint16(s.cpu)}
+	r.rec = perfpipe.Record{Time: int64(it.time), Raw: raw, Comm: comm, Event: int(event), PID: pid, TID: tid, CPU: it.cpu}
 	r.visit.Record(&r.rec)
 }
 
 // emitLost reports the losses that a record tells of. perf record adds up
 // PERF_FORMAT_LOST of each event at the end of the file, in LOST_SAMPLES without a
 // time: those count what PERF_RECORD_LOST has told already.
-func (r *Reader) emitLost(it *item) {
+func (r *Reader) emitLost(it *item, b []byte) {
 	at := 0
 	if it.kind == recordLost {
 		// struct { u64 id; u64 lost; }
 		at = 8
 	}
-	if len(it.rec) < at+8 {
+	if len(b) < at+8 {
 		r.corrupt("")
 		return
 	}
-	n := binary.LittleEndian.Uint64(it.rec[at:])
+	n := binary.LittleEndian.Uint64(b[at:])
 	if n == 0 || it.misc&miscLostBPF != 0 {
 		return
 	}
-	tr, _ := r.attrs[0].parseTrailer(it.rec)
+	tr, _ := r.attrs[0].parseTrailer(b)
 	l := perfpipe.Loss{Event: r.only(), CPU: tr.cpu, From: int64(it.time), To: int64(it.time), Count: n, Reason: perfpipe.LostRing}
 	if it.kind == recordLostSamples {
 		if it.time == 0 {

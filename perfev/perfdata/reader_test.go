@@ -359,7 +359,7 @@ func TestOrder(t *testing.T) {
 		{"an older one in the next round", [][]byte{s(1), s(4), round, s(3), s(9), round, s(8), round}, 0, []int64{1, 3, 4, 8, 9}, 0},
 		{"without rounds", [][]byte{s(5), s(1), s(3)}, 0, []int64{1, 3, 5}, 0},
 		{"two rounds late", [][]byte{s(4), round, s(5), round, s(6), round, s(2), s(7)}, 0, []int64{4, 5, 2, 6, 7}, 1},
-		{"more than may wait", [][]byte{s(5), s(1), s(3), s(2), s(9)}, 300, []int64{1, 2, 3, 5, 9}, 1},
+		{"more than may wait", [][]byte{s(5), s(1), s(3), s(2), s(9)}, 200, []int64{1, 2, 3, 5, 9}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := made(t, tt.in...)
@@ -514,10 +514,7 @@ func TestTaskPastItsExit(t *testing.T) {
 }
 
 func TestStop(t *testing.T) {
-	r, err := Sample()
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := long(t)
 	c := &collect{schemas: r.Schemas()}
 	if err := r.Read(0, c); err != nil {
 		t.Fatal(err)
@@ -531,8 +528,8 @@ func TestStop(t *testing.T) {
 			err = r.Read(0, c)
 		}
 	}
-	if n == 0 || len(c.tasks) == 0 {
-		t.Errorf("%d rows, %d tasks, want some of both", n, len(c.tasks))
+	if n == 0 || len(c.rows) >= longRecords || len(c.tasks) == 0 {
+		t.Errorf("%d rows, then %d of %d, and %d tasks; want some of each", n, len(c.rows), longRecords, len(c.tasks))
 	}
 	for range 2 {
 		if err := r.Close(); err != nil {

@@ -30,7 +30,9 @@ const (
 
 // sample is what is taken from a PERF_RECORD_SAMPLE.
 type sample struct {
-	raw      []byte
+	raw []byte
+	// rawAt is where it stands in the body.
+	rawAt    int
 	time     uint64
 	pid, tid int32
 	cpu      uint32
@@ -58,7 +60,7 @@ func skip(b *[]byte, n uint64) bool {
 // parseSample reads the body of a sample (behind its header) up to its raw data.
 // ok is false where a part does not lie within it.
 func (a *attr) parseSample(b []byte) (s sample, ok bool) {
-	t := a.sampleType
+	t, whole := a.sampleType, len(b)
 	s.pid, s.tid = -1, -1
 	if t&sampleIdentifier != 0 && !skip(&b, 1) || t&sampleIP != 0 && !skip(&b, 1) {
 		return s, false
@@ -103,7 +105,7 @@ func (a *attr) parseSample(b []byte) (s sample, ok bool) {
 		if b = b[4:]; uint64(n) > uint64(len(b)) {
 			return s, false
 		}
-		s.raw = b[:n:n]
+		s.raw, s.rawAt = b[:n:n], whole-len(b)
 	}
 	return s, true
 }

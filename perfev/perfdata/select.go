@@ -66,9 +66,13 @@ func (r *Reader) Only(events []string) error {
 	return nil
 }
 
-// Last returns the greatest time of a sample, 0 without one, up to the first
-// damage. It reads the whole file, and does not move what Read reads.
+// Last returns the greatest time of a sample, 0 without one, as the file says it, or
+// else up to the first damage: then it reads the whole file. It does not move what Read
+// reads.
 func (r *Reader) Last() int64 {
+	if r.info.LastTime > 0 {
+		return r.info.LastTime
+	}
 	last := uint64(0)
 	r.scan(func(kind uint32, body []byte) bool {
 		if kind != recordSample {
@@ -117,6 +121,10 @@ func (r *Reader) scan(see func(kind uint32, body []byte) bool) {
 			if n := binary.LittleEndian.Uint64(body); n < r.end {
 				skip += int64(n)
 			}
+		}
+		if skip <= int64(in.Buffered()) {
+			_, _ = in.Discard(int(skip))
+			continue
 		}
 		if _, err := io.CopyN(io.Discard, in, skip); err != nil {
 			return
