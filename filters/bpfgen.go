@@ -88,6 +88,11 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 		}
 	}
 	g.Out = append(g.Out, g.functions...)
+	if g.err == nil && g.large && len(g.Out) > maxNestedCode {
+		if n := nesting(g.b.main); n > maxNested {
+			g.fail("its loops lie %d deep within each other, with %d instructions: more than the kernel's verifier can follow in time", n, len(g.Out))
+		}
+	}
 	if g.err == nil && len(g.Out) > maxBPFCode {
 		g.fail("it is %d instructions, more than the %d that jumps reach over", len(g.Out), maxBPFCode)
 	}
