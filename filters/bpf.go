@@ -22,6 +22,10 @@ const (
 	// maxMayGoto is how often a program may come to an exit of its loops. Linux 6.18 looks
 	// at the clock after 65535 times, and was seen to leave the loop then.
 	maxMayGoto = 1<<16 - 2
+	// maxNested and maxNestedCode are how deep loops may lie within each other, and how many
+	// instructions a program may have where they lie deeper. One of 4 levels and 5000
+	// instructions was seen to take the verifier 75 seconds before it gave up.
+	maxNested, maxNestedCode = 2, 1200
 	// maxBPFCode keeps jumps within the 16 bits that they have.
 	maxBPFCode = 28000
 	// maxBPFEmits is how many values the stack has room for beside the rest.
@@ -192,6 +196,27 @@ func mostRounds(list []*stmt) (most uint64, known bool) {
 		}
 	}
 	return min(most, MaxBudget), known
+}
+
+// nesting is how many loops lie within each other at most, functions put in where they
+// are called.
+func nesting(list []*stmt) (deepest int) {
+	for _, s := range list {
+		inner := max(nesting(s.body), nesting(s.els))
+		calls := func(n *node) {
+			if n.op == opUser {
+				inner = max(inner, nesting(n.call.body))
+			}
+		}
+		for _, x := range [...]*node{s.key, s.x, s.cond} {
+			each(x, calls)
+		}
+		if s.op == stFor {
+			inner++
+		}
+		deepest = max(deepest, inner)
+	}
+	return deepest
 }
 
 // rounds is how often the loop goes round at most, as far as constants tell.

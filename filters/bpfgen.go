@@ -87,7 +87,12 @@ func (g *bpfGen) write(place *bpf.Place) (asm.Instructions, error) {
 			break
 		}
 	}
-	g.Add(g.functions...)
+	g.Out = append(g.Out, g.functions...)
+	if g.err == nil && g.large && len(g.Out) > maxNestedCode {
+		if n := nesting(g.b.main); n > maxNested {
+			g.fail("its loops lie %d deep within each other, with %d instructions: more than the kernel's verifier can follow in time", n, len(g.Out))
+		}
+	}
 	if g.err == nil && len(g.Out) > maxBPFCode {
 		g.fail("it is %d instructions, more than the %d that jumps reach over", len(g.Out), maxBPFCode)
 	}
@@ -109,12 +114,17 @@ func (g *bpfGen) room(n int) int {
 	return g.next
 }
 
-// store puts R0 into a slot, and may change it; load takes it out. In a program with
+// store puts a register into a slot, load takes it out.
+func (g *bpfGen) store(at int, reg asm.Register) {
+	g.Add(asm.StoreMem(asm.RFP, int16(at), reg, asm.DWord))
+}
+
+// keep is store of R0 where that is an integer, and may change it. In a program with
 // large loops the verifier is not to know what lies there: it would look at a round
 // again for all that the rounds before it make of it.
-func (g *bpfGen) store(at int) {
+func (g *bpfGen) keep(at int) {
 	if !g.large {
-		g.Add(asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.DWord))
+		g.store(at, asm.R0)
 		return
 	}
 	g.Add(
@@ -122,11 +132,6 @@ func (g *bpfGen) store(at int) {
 		asm.RSh.Imm(asm.R0, 32),
 		asm.StoreMem(asm.RFP, int16(at+4), asm.R0, asm.Word),
 	)
-}
-
-// put puts a register into a slot as it is, addresses too.
-func (g *bpfGen) put(at int, reg asm.Register) {
-	g.Add(asm.StoreMem(asm.RFP, int16(at), reg, asm.DWord))
 }
 
 func (g *bpfGen) load(reg asm.Register, at int) {
@@ -194,7 +199,7 @@ func (g *bpfGen) stmt(s *stmt) {
 	case stDelete:
 		g.value(s.key)
 		at := g.slot()
-		g.store(at)
+		g.keep(at)
 		g.table(s.m, at)
 		g.Add(asm.FnMapDeleteElem.Call())
 	case stIf:
@@ -242,7 +247,7 @@ func (g *bpfGen) set(v *variable, x *node) {
 	}
 	next := g.next
 	g.value(x)
-	g.store(at)
+	g.keep(at)
 	g.next = next
 }
 
@@ -252,7 +257,7 @@ func (g *bpfGen) ret(x *node) {
 		return
 	}
 	g.value(x)
-	g.store(g.fn.ret)
+	g.keep(g.fn.ret)
 	g.Jump(g.fn.end)
 }
 
@@ -289,7 +294,7 @@ func (g *bpfGen) loop(s *stmt) {
 	if s.max > 0 {
 		g.load(asm.R0, count)
 		g.Add(asm.JGE.Imm(asm.R0, int32(s.max), g.fault(FaultLoop)), asm.Add.Imm(asm.R0, 1))
-		g.store(count)
+		g.keep(count)
 	}
 	brk, cont := g.brk, g.cont
 	g.brk, g.cont = end, next
@@ -299,7 +304,7 @@ func (g *bpfGen) loop(s *stmt) {
 	at := g.vars[s.v]
 	g.load(asm.R0, at)
 	g.Add(asm.Add.Imm(asm.R0, 1))
-	g.store(at)
+	g.keep(at)
 	g.charge()
 	g.Jump(head)
 	g.Mark(end)
@@ -322,16 +327,16 @@ func (g *bpfGen) emit(s *stmt) {
 		g.Mark(yes)
 	}
 	g.value(s.x)
-	g.store(at)
+	g.keep(at)
 	g.load(asm.R0, mask)
 	g.Add(asm.Or.Imm(asm.R0, bit))
-	g.store(mask)
+	g.keep(mask)
 	if s.cond != nil {
 		g.Jump(end)
 		g.Mark(null)
 		g.load(asm.R0, mask)
 		g.Add(asm.And.Imm(asm.R0, ^bit))
-		g.store(mask)
+		g.keep(mask)
 		g.Mark(end)
 	}
 }
@@ -345,7 +350,7 @@ func (g *bpfGen) call(n *node) {
 	for i, k := range n.kids {
 		g.value(k)
 		args[i] = g.slot()
-		g.store(args[i])
+		g.keep(args[i])
 	}
 	for i, v := range f.params {
 		g.vars[v] = args[i]

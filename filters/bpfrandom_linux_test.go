@@ -51,6 +51,9 @@ func bpfReason(err error) string {
 	if strings.HasPrefix(s, "it is ") {
 		return "too many instructions"
 	}
+	if strings.HasPrefix(s, "its loops lie ") {
+		return "loops deep within each other"
+	}
 	if i := strings.Index(s, ":\n"); i > 0 {
 		s = s[:i]
 	}
@@ -116,15 +119,16 @@ func TestBPFRandomPrograms(t *testing.T) {
 		share   int // least percentage that has code
 	}{
 		{"numbers", true, 80},
-		{"strings", false, 0},
+		{"strings", false, 50},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := longRun(800)
+			n, done := longRun(800), 0
 			s := randomSchema()
 			w := &progWriter{writer: &writer{r: rand.New(rand.NewPCG(seedOf(1), 9)), numbers: tt.numbers}}
 			y := &bpfTally{faults: make(map[Fault]int), reasons: make(map[string]int)}
 			start := time.Now()
-			for range n {
+			end, limited := t.Deadline()
+			for ; done < n && (!limited || time.Until(end) > 20*time.Second); done++ {
 				w.ints, w.strs = append([]intInfo(nil), intFields...), []string{"str", "next_comm", "tag", "$comm"}
 				w.faulty = w.r.IntN(3) == 0
 				w.fields = len(w.ints)
@@ -139,9 +143,9 @@ func TestBPFRandomPrograms(t *testing.T) {
 				}
 				compareRandomBPF(t, w.writer, p, y)
 			}
-			t.Logf("%d programs in %v", n, time.Since(start).Round(time.Millisecond))
+			t.Logf("%d programs in %v", done, time.Since(start).Round(time.Millisecond))
 			y.log(t)
-			if y.ran*100 < y.compiled*tt.share || y.compiled < n/3 {
+			if y.ran*100 < y.compiled*tt.share || y.compiled < done/3 {
 				t.Errorf("%d of %d programs have code: the test tests nothing", y.ran, y.compiled)
 			}
 		})
@@ -158,7 +162,7 @@ func TestBPFRandomExpressions(t *testing.T) {
 		share   int
 	}{
 		{"numbers", true, 80},
-		{"strings", false, 0},
+		{"strings", false, 80},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			y := &bpfTally{faults: make(map[Fault]int), reasons: make(map[string]int)}
