@@ -47,11 +47,6 @@ type op struct {
 	signed      bool
 }
 
-// inPlace reports whether the value stands at a fixed place in every record.
-func (p *op) inPlace() bool {
-	return p.field != nil && p.field.Probed == nil && p.field.Loc == perfpipe.LocStatic
-}
-
 func (p *op) integer() bool { return p.kind == opCopy || p.kind == opWiden }
 
 // encoder appends the records of one event to batches of one table.

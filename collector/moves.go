@@ -242,10 +242,8 @@ func copyWords(to, from []byte) {
 	case n >= 4:
 		le.PutUint32(to, le.Uint32(from))
 		le.PutUint32(to[n-4:], le.Uint32(from[n-4:]))
-	default:
-		for j, c := range from {
-			to[j] = c
-		}
+	case n > 0:
+		to[0], to[n>>1], to[n-1] = from[0], from[n>>1], from[n-1]
 	}
 }
 

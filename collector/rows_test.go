@@ -194,3 +194,32 @@ func TestLengthsFollowTheRows(t *testing.T) {
 		t.Errorf("got %d bytes of names, want %d", got, want)
 	}
 }
+
+// The lists of other events may have taken the room of an event's arrays.
+func TestArraysGrow(t *testing.T) {
+	for _, s := range []*perfpipe.Schema{enter(), open()} {
+		l := eventLayout([]*perfpipe.Schema{s}, make([]map[string]string, 1), Options{})
+		b := perfpipe.NewBatch(l.tables[0], 16)
+		raw := make([]byte, 64)
+		if s.Name == "open" {
+			raw = rawOpen("x", 1, 1)
+		}
+		r := &perfpipe.Record{Raw: raw, Comm: "bash"}
+		for range 3 {
+			l.encs[0].append(b, r, 0)
+			for i := range b.Columns {
+				if ch := b.Columns[i].Child; ch != nil {
+					n := int(b.Columns[i].Offsets[:b.Rows+1][b.Rows]) * ch.Type.Width()
+					ch.Data = ch.Data[:n:n]
+				}
+			}
+		}
+		seal(b, -1)
+		for i := range b.Columns {
+			c := &b.Columns[i]
+			if ch := c.Child; ch != nil && (ch.Len == 0 || ch.Len != int(c.Offsets[3]) || len(ch.Data) != ch.Len*ch.Type.Width()) {
+				t.Errorf("%s, column %d: got %d elements in %d bytes, offsets %v", s.Name, i, ch.Len, len(ch.Data), c.Offsets)
+			}
+		}
+	}
+}

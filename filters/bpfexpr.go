@@ -104,7 +104,7 @@ func (g *bpfGen) pair(x, y *node) {
 	}
 	next := g.next
 	at := g.slot()
-	g.store(at, asm.R0)
+	g.store(at)
 	g.value(y)
 	g.Add(asm.Mov.Reg(asm.R1, asm.R0))
 	g.load(asm.R0, at)
@@ -400,7 +400,7 @@ func (g *bpfGen) test(n *node, t code.Target) {
 	case opMapHas:
 		g.value(n.kids[0])
 		at := g.slot()
-		g.store(at, asm.R0)
+		g.store(at)
 		g.table(n.m, at)
 		g.Add(asm.FnMapLookupElem.Call())
 		g.charge()

@@ -109,8 +109,23 @@ func (g *bpfGen) room(n int) int {
 	return g.next
 }
 
-// store puts a register into a slot, load takes it out.
-func (g *bpfGen) store(at int, reg asm.Register) {
+// store puts R0 into a slot, and may change it; load takes it out. In a program with
+// large loops the verifier is not to know what lies there: it would look at a round
+// again for all that the rounds before it make of it.
+func (g *bpfGen) store(at int) {
+	if !g.large {
+		g.Add(asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.DWord))
+		return
+	}
+	g.Add(
+		asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.Word),
+		asm.RSh.Imm(asm.R0, 32),
+		asm.StoreMem(asm.RFP, int16(at+4), asm.R0, asm.Word),
+	)
+}
+
+// put puts a register into a slot as it is, addresses too.
+func (g *bpfGen) put(at int, reg asm.Register) {
 	g.Add(asm.StoreMem(asm.RFP, int16(at), reg, asm.DWord))
 }
 
@@ -126,21 +141,6 @@ func (g *bpfGen) hide(at int, v uint64) {
 	)
 }
 
-// keep puts R0 into the slot of a variable, and changes it. In a program with large loops
-// the verifier is not to know what a variable can be: it would look at a round again for
-// all that the rounds before it make of it.
-func (g *bpfGen) keep(at int) {
-	if !g.large {
-		g.store(at, asm.R0)
-		return
-	}
-	g.Add(
-		asm.StoreMem(asm.RFP, int16(at), asm.R0, asm.Word),
-		asm.RSh.Imm(asm.R0, 32),
-		asm.StoreMem(asm.RFP, int16(at+4), asm.R0, asm.Word),
-	)
-}
-
 // fault is the label that ends the evaluation with f.
 func (g *bpfGen) fault(f Fault) string {
 	label, ok := g.faults[f]
@@ -153,7 +153,12 @@ func (g *bpfGen) fault(f Fault) string {
 
 // charge takes 1 of the budget.
 func (g *bpfGen) charge() {
-	if g.counted {
+	switch {
+	case !g.counted:
+	case g.large:
+		// Nor is it to know what may be left.
+		g.Add(asm.Add.Imm(asm.R9, -1), asm.Mov.Reg(asm.R5, asm.R9), asm.RSh.Imm(asm.R5, 63), asm.JNE.Imm(asm.R5, 0, g.fault(FaultBudget)))
+	default:
 		g.Add(asm.Add.Imm(asm.R9, -1), asm.JSLT.Imm(asm.R9, 0, g.fault(FaultBudget)))
 	}
 }
@@ -189,7 +194,7 @@ func (g *bpfGen) stmt(s *stmt) {
 	case stDelete:
 		g.value(s.key)
 		at := g.slot()
-		g.store(at, asm.R0)
+		g.store(at)
 		g.table(s.m, at)
 		g.Add(asm.FnMapDeleteElem.Call())
 	case stIf:
@@ -237,7 +242,7 @@ func (g *bpfGen) set(v *variable, x *node) {
 	}
 	next := g.next
 	g.value(x)
-	g.keep(at)
+	g.store(at)
 	g.next = next
 }
 
@@ -247,7 +252,7 @@ func (g *bpfGen) ret(x *node) {
 		return
 	}
 	g.value(x)
-	g.store(g.fn.ret, asm.R0)
+	g.store(g.fn.ret)
 	g.Jump(g.fn.end)
 }
 
@@ -284,7 +289,7 @@ func (g *bpfGen) loop(s *stmt) {
 	if s.max > 0 {
 		g.load(asm.R0, count)
 		g.Add(asm.JGE.Imm(asm.R0, int32(s.max), g.fault(FaultLoop)), asm.Add.Imm(asm.R0, 1))
-		g.keep(count)
+		g.store(count)
 	}
 	brk, cont := g.brk, g.cont
 	g.brk, g.cont = end, next
@@ -294,7 +299,7 @@ func (g *bpfGen) loop(s *stmt) {
 	at := g.vars[s.v]
 	g.load(asm.R0, at)
 	g.Add(asm.Add.Imm(asm.R0, 1))
-	g.keep(at)
+	g.store(at)
 	g.charge()
 	g.Jump(head)
 	g.Mark(end)
@@ -317,16 +322,16 @@ func (g *bpfGen) emit(s *stmt) {
 		g.Mark(yes)
 	}
 	g.value(s.x)
-	g.store(at, asm.R0)
+	g.store(at)
 	g.load(asm.R0, mask)
 	g.Add(asm.Or.Imm(asm.R0, bit))
-	g.store(mask, asm.R0)
+	g.store(mask)
 	if s.cond != nil {
 		g.Jump(end)
 		g.Mark(null)
 		g.load(asm.R0, mask)
 		g.Add(asm.And.Imm(asm.R0, ^bit))
-		g.store(mask, asm.R0)
+		g.store(mask)
 		g.Mark(end)
 	}
 }
@@ -340,7 +345,7 @@ func (g *bpfGen) call(n *node) {
 	for i, k := range n.kids {
 		g.value(k)
 		args[i] = g.slot()
-		g.keep(args[i])
+		g.store(args[i])
 	}
 	for i, v := range f.params {
 		g.vars[v] = args[i]

@@ -19,6 +19,8 @@ import (
 
 // bpfTally counts what became of random programs.
 type bpfTally struct {
+	slowest                      time.Duration
+	slow                         string
 	compiled, ran, records, kept int
 	faults                       map[Fault]int
 	reasons                      map[string]int
@@ -27,6 +29,7 @@ type bpfTally struct {
 func (y *bpfTally) log(t *testing.T) {
 	t.Helper()
 	t.Logf("%d compiled, %d of them ran in the kernel on %d records, of which %d were kept, faults %v", y.compiled, y.ran, y.records, y.kept, y.faults)
+	t.Logf("the slowest took %v:\n%s", y.slowest, y.slow)
 	for _, k := range slices.SortedFunc(maps.Keys(y.reasons), func(a, b string) int { return y.reasons[b] - y.reasons[a] }) {
 		t.Logf("%7d  %s", y.reasons[k], k)
 	}
@@ -70,7 +73,11 @@ func compareRandomBPF(t *testing.T, w *writer, p *Program, y *bpfTally) {
 			y.kept++
 		}
 	}}
+	start := time.Now()
 	err := compareBPFAs(t, p, list, mode)
+	if d := time.Since(start); d > y.slowest {
+		y.slowest, y.slow = d, p.source
+	}
 	if err == nil {
 		y.ran++
 		return

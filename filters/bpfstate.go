@@ -44,7 +44,7 @@ func (g *bpfGen) setCell(k *cell) {
 	}
 	next := g.next
 	at := g.slot()
-	g.store(at, asm.R0)
+	g.store(at)
 	g.cellAt(k)
 	g.load(asm.R0, at)
 	g.Add(asm.StoreMem(asm.R2, 0, asm.R0, asm.DWord))
@@ -61,7 +61,7 @@ func (g *bpfGen) mapGet(n *node) {
 	next := g.next
 	g.value(n.kids[0])
 	at := g.slot()
-	g.store(at, asm.R0)
+	g.store(at)
 	g.table(n.m, at)
 	none := g.Label()
 	g.Add(asm.FnMapLookupElem.Call(), asm.JEq.Imm(asm.R0, 0, none), asm.LoadMem(asm.R0, asm.R0, 0, asm.DWord))
@@ -84,9 +84,9 @@ func (g *bpfGen) insert(m *table, at, val int) {
 func (g *bpfGen) setMap(s *stmt) {
 	key, x := g.slot(), g.slot()
 	g.value(s.key)
-	g.store(key, asm.R0)
+	g.store(key)
 	g.value(s.x)
-	g.store(x, asm.R0)
+	g.store(x)
 	g.table(s.m, key)
 	g.Add(asm.FnMapLookupElem.Call())
 	found, end := g.Label(), g.Label()

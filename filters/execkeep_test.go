@@ -77,6 +77,7 @@ func TestElementsKept(t *testing.T) {
 		`m[next_pid] += 1; return twice(next_pid, m[next_pid]) % 3 == 1;`,
 		`m[next_pid] += 1; if (prev_pid > 100) { delete m[next_pid]; } return m[next_pid] > 0;`,
 		`m[next_pid] += 1; for (i = 0; i < 20; i++) { if (m[next_pid] > 4) return true; delete m[next_pid]; } return false;`,
+		`if (next_pid > 2000 && !(next_pid in m)) return false; if (m[next_pid] > 1) return true; m[next_pid] += 1; m[next_pid & 2047] += 1; return false;`,
 		`for (i = 0; i < 3; i++) { if (next_pid in m) m[next_pid] += 7; else m[next_pid] = 1; } return m[next_pid] % 5 == 1;`,
 		`if (0 in m && m[0] > 3 || next_pid in m) { m[0] += 1; return m[0] > 10; } m[next_pid] += 1; m[0] += 1; return false;`,
 		`if (next_pid in m || prev_pid in m) { return m[next_pid] == m[prev_pid]; } m[next_pid] = 1; m[prev_pid] += 1; return true;`,
@@ -113,10 +114,10 @@ func TestFewRegisters(t *testing.T) {
 func TestSuffixInPrograms(t *testing.T) {
 	s := formatOf(t, "sched/sched_switch")
 	f := s.Field("next_comm")
-	raw := make([]byte, s.Size)
+	raw := []byte(strings.Repeat("abc", s.Size))[:s.Size] // before the field, too
 	for n := 0; n <= f.Size; n++ {
 		for k := range f.Size {
-			raw[f.Offset+k] = byte('a' + k%3)
+			raw[f.Offset+k] = "abc"[(f.Offset+k)%3]
 		}
 		if n < f.Size {
 			raw[f.Offset+n] = 0

@@ -272,20 +272,25 @@ func (w *progWriter) program() string {
 		w.fun()
 	}
 	w.line(0, "{")
+	// What a program drops at once is what the kernel can drop before it.
+	for w.r.IntN(3) == 0 {
+		w.line(1, "if (%s) return false;", w.cond(1))
+	}
 	w.block(1, 2+w.r.IntN(6))
 	w.line(1, "return %s;", w.test())
 	w.line(0, "}")
 	return w.b.String()
 }
 
-// random programs: what the instructions make of a stream of records is what walking
+// Random programs: what the instructions make of a stream of records is what walking
 // the statements makes of it, in verdict, fault, budget and columns; what is pushed of
-// one is never false where it lets a record through; and printed and parsed again it is
+// one is never false where it lets a record through, and what it drops the program
+// need not have seen: what it keeps from record to record is the same; and printed and parsed again it is
 // the same.
 func comparePrograms(t *testing.T, seed uint64, n int) {
 	s := randomSchema()
 	w := &progWriter{writer: &writer{r: rand.New(rand.NewPCG(seed, 7)), faulty: true}}
-	pushes := 0
+	pushes, dropped := 0, 0
 	compiled, kept, faults := 0, 0, map[Fault]int{}
 	for i := 0; i < n; i++ {
 		w.ints, w.strs = append([]intInfo(nil), intFields...), []string{"str", "next_comm", "tag", "$comm"}
@@ -312,20 +317,23 @@ func comparePrograms(t *testing.T, seed uint64, n int) {
 		}
 		ref := newProgEval(p)
 		push := p.Push(KernelFeatures{Function: true, CPUS: true, CPUCount: 4})
+		var kernel *Program
 		if push.Text != "" {
 			pushes++
+			kernel = mustCompile(t, push.Text, s, Options{KernelCompat: true, CPUs: 4})
 		}
+		behind := mustCompile(t, src, s, o) // sees what the kernel lets through
 		for j := 0; j < 12; j++ {
 			r := w.plainRecord(s)
 			r.Time = int64(j)*1_500_000 + int64(w.r.IntN(1000))
-			cut := w.r.IntN(20) == 0 // which no record is that the kernel decides on
-			if cut {
+			// What is cut off is so behind the kernel's filter.
+			whole := w.r.IntN(20) != 0
+			if !whole {
 				r.Raw = r.Raw[:w.r.IntN(len(r.Raw))]
 			}
 			pushed := true
-			if push.Text != "" && !cut {
-				k := mustCompile(t, push.Text, s, Options{KernelCompat: true, CPUs: 4})
-				pushed, _ = k.Match(r)
+			if kernel != nil && whole {
+				pushed, _ = kernel.Match(r)
 			}
 			wantOK, wantFault := ref.decide(r, p.onFault)
 			ok, fault := p.Match(r)
@@ -333,7 +341,12 @@ func comparePrograms(t *testing.T, seed uint64, n int) {
 				t.Fatalf("seed %d, %s\n%s\nrecord %d: got %v, %v, %d used; want %v, %v, %d used", seed, src, p.IR(), j, ok, fault, p.Used(), wantOK, wantFault, p.budget-ref.left)
 			}
 			if ok && !pushed {
-				t.Fatalf("%s\nrecord %d passes, and the pushed part is false for it: %s", src, j, push.Text)
+				t.Fatalf("%s\n%s\nrecord %d passes (%v, %+v), and the pushed part is false for it: %s", src, p.IR(), j, fault, o, push.Text)
+			}
+			if !pushed {
+				dropped++
+			} else if bOK, bFault := behind.Match(r); bOK != ok || bFault != fault || behind.Used() != p.Used() {
+				t.Fatalf("%s\nrecord %d, behind the pushed %s: got %v, %v, %d used; want %v, %v, %d used", src, j, push.Text, bOK, bFault, behind.Used(), ok, fault, p.Used())
 			}
 			faults[fault]++
 			if ok {
@@ -361,9 +374,9 @@ func comparePrograms(t *testing.T, seed uint64, n int) {
 			}
 		}
 	}
-	t.Logf("%d of %d programs compiled, %d pushed in part, %d records kept, faults %v", compiled, n, pushes, kept, faults)
-	if compiled < n/3 || kept == 0 {
-		t.Errorf("%d of %d programs compiled, %d records kept: the test tests nothing", compiled, n, kept)
+	t.Logf("%d of %d programs compiled, %d pushed in part, %d records dropped by that, %d kept, faults %v", compiled, n, pushes, dropped, kept, faults)
+	if compiled < n/3 || kept == 0 || pushes < n/50 || dropped < n/10 {
+		t.Errorf("%d of %d programs compiled, %d pushed, %d records dropped by that, %d kept: the test tests nothing", compiled, n, pushes, dropped, kept)
 	}
 }
 

@@ -21,6 +21,9 @@ func openOutputs(st streams, c *configs.Capture, plan []*planned, start perfpipe
 	if err != nil {
 		host = "unknown"
 	}
+	if os.Getenv("GOMEMLIMIT") == "" && c.Stacks.Mode == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	return openSinks(c, plan, sinks.Run{Stdout: st.out, Host: host, Kernel: kernelRelease(), Start: start})
 }
 
@@ -63,6 +66,11 @@ const outputMemory = 24 << 20
 // Nearly all memory is used again without being collected, so that a small figure costs
 // little and keeps the process below 150 MB; GOGC in the environment names another.
 const gcPercent = 30
+
+// memoryLimit has the heap of forty busy tables collected before their garbage takes the
+// process above 150 MB: some 50 MB of it are the binary and the rings. It is for runs
+// that hold rows alone: where call chains are, their frames and symbols may need more.
+const memoryLimit = 92 << 20
 
 // encoders is the number of threads that encode: those that are named, else half of the
 // processors that there are, so that the reading thread, whose ring fills meanwhile, and
