@@ -190,6 +190,9 @@ func (s *Source) addProgram(event int) error {
 	for _, e := range s.cfg.Entries {
 		p.Counted = p.Counted || e.Of == event
 	}
+	if f := s.cfg.Events[event].Code; f != nil && f.Text > 0 {
+		return errors.New("its filter copies texts, and a program on a probe may be interrupted by another task that does so")
+	}
 	code, err := s.code(event)
 	if err != nil {
 		return err

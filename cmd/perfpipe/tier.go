@@ -88,11 +88,16 @@ func (p *planned) codeFor(c *configs.Capture) {
 		p.noCode = "it keeps what the records of all processors change, which programs see in another order than that of the times; --tier bpf takes that"
 	default:
 		code, err := prog.BPF()
-		if err != nil {
+		switch {
+		case err != nil:
 			p.noCode = err.Error()
-			break
+		case p.probe != nil && code.Text > 0:
+			p.noCode = "it copies texts, which the next task on the processor would change: a program on a probe may be interrupted by another task"
+		case p.probe != nil && c.Tier != tierBPF && code.Memory != nil && len(code.Memory.CPUCells) > 0:
+			p.noCode = "it keeps percpu state, and a program on a probe may be interrupted by another task; --tier bpf takes that"
+		default:
+			p.code = code
 		}
-		p.code = code
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/configs"
 	"github.com/perfpipe/perfpipe/filters"
+	"github.com/perfpipe/perfpipe/uprobe"
 )
 
 // madeEvents are events of our making, a:b to a:d with the fields x and y, and system
@@ -183,5 +184,36 @@ func TestEmittedColumns(t *testing.T) {
 	}
 	if list := decidedFilter(plain); list != nil {
 		t.Errorf("got %v: it adds nothing", list)
+	}
+}
+
+// TestCodeOfProbes: programs on probes may be interrupted by other tasks, and keep
+// nothing that those would change.
+func TestCodeOfProbes(t *testing.T) {
+	s, err := parseFields("x:s32,y:u64,text:string")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ filter, tier, why string }{
+		{"x == 1", tierAuto, ""},
+		{"map<tid, u64> m[8]; { m[$tid] += 1; return m[$tid] > 3; }", tierAuto, ""},
+		{"percpu state u64 n; { n += 1; return n > 3; }", tierAuto, "percpu state"},
+		{"percpu state u64 n; { n += 1; return n > 3; }", tierBPF, ""},
+		{`text ~ "*a*b*"`, tierBPF, "copies texts"},
+	} {
+		prog, err := filters.Compile(tt.filter, s, filters.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &planned{schema: s, probe: &uprobe.Probe{}, progs: []*filters.Program{prog}}
+		p.codeFor(&configs.Capture{Tier: tt.tier})
+		if (p.code != nil) != (tt.why == "") || !strings.Contains(p.noCode, tt.why) {
+			t.Errorf("%s under %s: got code %v, because %q; want %q", tt.filter, tt.tier, p.code != nil, p.noCode, tt.why)
+		}
+		// On a tracepoint no other task comes between.
+		p.probe, p.noCode, p.code = nil, "", nil
+		if p.codeFor(&configs.Capture{Tier: tt.tier}); p.code == nil {
+			t.Errorf("%s under %s on a tracepoint: %s", tt.filter, tt.tier, p.noCode)
+		}
 	}
 }
