@@ -31,8 +31,8 @@ type compilation struct {
 	Refused      string
 	Programs     int
 	Instructions int
-	// Code and Loaded are seconds from the start.
-	Code, Loaded float64
+	// Code and Loaded are seconds from the start, CPU those of the process itself.
+	Code, Loaded, CPU float64
 }
 
 // compiled has a process of its own compile the program in a file.
@@ -75,6 +75,11 @@ func runCompile(args []string, out io.Writer) error {
 		c.Refused = firstLineOf(err)
 		return json.NewEncoder(out).Encode(c)
 	}
+	cpu, err := clock(unix.CLOCK_PROCESS_CPUTIME_ID)
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	c.CPU = cpu.Seconds()
 	for i := range cfg.Events {
 		if !s.Decides(i) {
 			c.Refused = fmt.Sprintf("%s: %v", cfg.Events[i].Schema.Event(), s.Undecided(i))
@@ -129,10 +134,12 @@ func coded(text string) (cfg perfev.Config, err error) {
 }
 
 // sinceBoot is the clock by which the kernel says when it loaded a program.
-func sinceBoot() (time.Duration, error) {
+func sinceBoot() (time.Duration, error) { return clock(unix.CLOCK_BOOTTIME) }
+
+func clock(id int32) (time.Duration, error) {
 	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		return 0, fmt.Errorf("read the time since the boot: %w", err)
+	if err := unix.ClockGettime(id, &t); err != nil {
+		return 0, fmt.Errorf("read clock %d: %w", id, err)
 	}
 	return time.Duration(t.Nano()), nil
 }

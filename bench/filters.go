@@ -15,6 +15,8 @@ type Filters struct {
 	// Calls are those of the loop a round; one of Every is of another number.
 	Calls int `json:"calls"`
 	Every int `json:"every"`
+	// Ring is every recorder's ring a processor.
+	Ring string `json:"ring"`
 	// Alone is the loop without a tool.
 	Alone *Tool `json:"alone"`
 	// Cases are the filters, each with its tools.
@@ -90,6 +92,8 @@ type Recipe struct {
 	// the last program, by its own account. Each is of a process of its own.
 	Code   []float64 `json:"code_s,omitempty"`
 	Loaded []float64 `json:"loaded_s,omitempty"`
+	// CPU are seconds of the process's own until all was open, attached too.
+	CPU []float64 `json:"cpu_s,omitempty"`
 }
 
 // Bars of filters, each at most.
@@ -230,8 +234,8 @@ func (f *Filters) section() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n## Filters\n\n%s calls a round, one of %d of a number of its own, rings as above; the loop alone takes %s ns a call.\n\n",
-		grouped(f.Calls), f.Every, f.Alone.over(ofRun(func(r *Run) float64 { return r.Load.NS })).text("%.0f"))
+	fmt.Fprintf(&b, "\n## Filters\n\n%s calls a round, one of %d of a number of its own, rings of %s; the loop alone takes %s ns a call.\n\n",
+		grouped(f.Calls), f.Every, f.Ring, f.Alone.over(ofRun(func(r *Run) float64 { return r.Load.NS })).text("%.0f"))
 	b.WriteString("| filter | tool | ns added per event | CPU s per million events | events kept | lost |\n|---|---|---|---|---|---|\n")
 	for _, c := range f.Cases {
 		r := f.results(c)
@@ -294,13 +298,14 @@ func recipeTable(list []Recipe) string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("\n| program of docs/filters.md | ms to code | ms to loaded | programs | instructions verified |\n|---|---|---|---|---|\n")
+	b.WriteString("\n| program of docs/filters.md | ms to code | ms to loaded | CPU ms until open | programs | instructions verified |\n|---|---|---|---|---|---|\n")
 	for _, p := range list {
 		if p.Refused != "" {
-			fmt.Fprintf(&b, "| %s | %s | | | |\n", p.Title, p.Refused)
+			fmt.Fprintf(&b, "| %s | %s | | | | |\n", p.Title, p.Refused)
 			continue
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %s |\n", p.Title, spreadOf(scaled(p.Code)).text("%.1f"), spreadOf(scaled(p.Loaded)).text("%.1f"), p.Programs, grouped(p.Instructions))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %s |\n", p.Title, spreadOf(scaled(p.Code)).text("%.1f"), spreadOf(scaled(p.Loaded)).text("%.1f"),
+			spreadOf(scaled(p.CPU)).text("%.1f"), p.Programs, grouped(p.Instructions))
 	}
 	return b.String()
 }

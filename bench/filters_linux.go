@@ -15,7 +15,7 @@ import (
 
 // filters measures filters: on the loop, in process, and how long they take to load.
 func (b *bench) filters(ctx context.Context, r *Results) error {
-	f := &Filters{Calls: b.o.calls, Every: every}
+	f := &Filters{Calls: b.o.calls, Every: every, Ring: b.o.ring}
 	r.Filters = f
 	if err := b.filterRounds(ctx, f); err != nil {
 		return err
@@ -243,7 +243,7 @@ func (b *bench) recipes(ctx context.Context, f *Filters) error {
 				break
 			}
 			r.Programs, r.Instructions = c.Programs, c.Instructions
-			r.Code, r.Loaded = append(r.Code, c.Code), append(r.Loaded, c.Loaded)
+			r.Code, r.Loaded, r.CPU = append(r.Code, c.Code), append(r.Loaded, c.Loaded), append(r.CPU, c.CPU)
 		}
 		b.say("", "%s: %s%s ms to loaded", p.title, r.Refused, spreadOf(r.Loaded).milliseconds())
 		f.Recipes = append(f.Recipes, r)

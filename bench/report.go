@@ -67,6 +67,9 @@ const steady = 1.3
 // disturbed says that others used the machine during the run: the loop alone tells.
 func (r *Results) disturbed() string {
 	alone := r.tool(untraced)
+	if alone == nil && r.Filters != nil {
+		alone = r.Filters.Alone
+	}
 	if alone == nil {
 		return ""
 	}

@@ -79,6 +79,9 @@ func TestDisturbed(t *testing.T) {
 	if got, want := r.disturbed(), "the loop alone took 116 (100 to 131) ns"; !strings.Contains(got, want) {
 		t.Errorf("got %q, want %q in it", got, want)
 	}
+	if got, want := (&Results{Filters: &Filters{Alone: r.Tools[0]}}).disturbed(), "116 (100 to 131) ns"; !strings.Contains(got, want) {
+		t.Errorf("filters alone: got %q, want %q in it", got, want)
+	}
 	if got := (&Results{}).disturbed(); got != "" {
 		t.Errorf("nothing measured: got %q, want nothing", got)
 	}

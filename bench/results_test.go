@@ -92,6 +92,7 @@ func results() *Results {
 			{"x/perfev", "BenchmarkRing-2", 15, 0}, {"x/filters", "BenchmarkMatch/three-2", 9, 0}, {"x/filters", "BenchmarkMatch/strings-2", 50, 0},
 			{"x/collector", "BenchmarkAppend-2", 14, 0}, {"x/filters", "BenchmarkProgram50/stream-2", 50, 0}, {"x/filters", "BenchmarkProgram50/deep-2", 110, 0},
 		},
+		Filters: filtersMet(),
 		Scaling: &Scaling{Events: 1e6, One: []float64{1.8, 2}, Two: []float64{1, 1.1}},
 	}
 	for _, e := range engines {

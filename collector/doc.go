@@ -9,4 +9,6 @@
 // Two goroutines work: the caller's, which reads, filters and encodes, and one
 // that writes. A batch is owned by one of them at a time. When no batch is free
 // the reader waits, the kernel's ring fills, and the kernel counts what it drops.
+// A third does the part of a source's work that can be done before Read, where there
+// is one ([Ahead]): recorded files have it, the rings of a live run do not.
 package collector

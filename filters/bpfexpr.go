@@ -350,6 +350,13 @@ func (g *bpfGen) cond(n *node, t code.Target) {
 		g.Jump(t.True)
 		return
 	case opNot:
+		if k := n.kids[0]; k.reaches() {
+			// != as well is false of a string that cannot be read.
+			next := g.next
+			g.reach(k, code.Target{True: t.False, False: t.True}, t.False)
+			g.next = next
+			return
+		}
 		g.cond(n.kids[0], code.Target{True: t.False, False: t.True, Next: t.Next})
 		return
 	case opAnd:

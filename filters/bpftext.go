@@ -138,7 +138,8 @@ func (n *node) located() bool {
 	case opStrField, opElem, opCPUs, opPresent:
 		return n.fld.Loc != perfpipe.LocStatic || n.fld.Probed != nil
 	case opKernel:
-		return n.kstr.field.kind != kernelComm
+		k := n.kstr.field.kind
+		return k == kernelDyn || k == kernelRel || k == kernelStatic && n.kstr.match == matchGlob
 	}
 	return false
 }

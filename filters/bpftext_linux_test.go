@@ -3,6 +3,8 @@ package filters
 import (
 	"bytes"
 	"math/rand/v2"
+	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -164,4 +166,112 @@ func TestBPFRandomGlobs(t *testing.T) {
 	if refused > 75 {
 		t.Errorf("%d of 150 patterns are refused", refused)
 	}
+}
+
+// Fields of probes, which may have no value, and elements of them.
+func TestBPFProbedSameAsInProcess(t *testing.T) {
+	testpriv.Need(t)
+	s := probedSchema()
+	check := func(w *writer, p *Program) {
+		var list []*perfpipe.Record
+		for range 20 {
+			list = append(list, w.record(s))
+		}
+		if err := compareBPF(t, p, list); err != nil {
+			t.Errorf("%s: %v", p.Source(), err)
+		}
+	}
+	w := probedWriter(11)
+	for _, src := range []string{
+		`isnull(str)`, `isnull(str2)`, `isnull(tag)`, `isnull(nevers)`, `isnull(b4)`, `isnull(s8)`, `isnull(s64)`, `isnull(arr4)`,
+		`str == "bash/sh "`, `str ~ "*sh*"`, `str2 == "abc"`, `tag == "abc"`, `strlen(tag) == 6`, `strlen(tag) > 2`, `hash(tag) & 1`, `hash(str) & 1`, `tag == str`, `contains(tag, str2)`,
+		`strlen(nevers) == 0`, `nevers == ""`, `str[u16 & 7] == 'b'`, `b4[u16 & 3] > 1`, `arr4[u16 & 3] > 1`, `cidr(saddr6, "::/1")`,
+		`{ string k = str; if (u16 & 1) k = tag; return k == str2 || strlen(k) > 4; }`,
+	} {
+		p, err := Compile(src, s, Options{})
+		if err != nil {
+			t.Errorf("%s: %v", src, err)
+			continue
+		}
+		check(w, p)
+	}
+	programsOf(t, w, s, 300, Options{CPUs: 2}, check)
+}
+
+// Text of a process: the test reads its own.
+func TestBPFTextOfAProcess(t *testing.T) {
+	testpriv.Need(t)
+	s := randomSchema()
+	f := s.Field("xx")
+	f.CType, f.Kind = "const char *", perfpipe.KindPointer
+	for _, tt := range []struct {
+		src, text string
+		want      bool
+	}{
+		{`xx.ustring == "bash"`, "bash", true},
+		{`xx.ustring == "bash"`, "bas", false},
+		{`xx.ustring != "bash"`, "bas", true},
+		{`xx.ustring ~ "*sh"`, "bash", true},
+		{`xx.ustring ~ "*as*"`, "bash", true},
+		{`xx.ustring ~ "b*[!x]"`, "bash", true},
+		{`xx.ustring ~ "b*"`, "", false},
+		{`xx.ustring == ""`, "", true},
+		{`xx.ustring == ""`, "a", false},
+		{`xx == "bash"`, "bash", false}, // that is memory of a process
+		{`xx.ustring ~ "a*b"`, strings.Repeat("a", userTextMemory-2) + "b", true},
+		// The kernel looks at no more.
+		{`xx.ustring ~ "a*b"`, strings.Repeat("a", userTextMemory-1) + "b", false},
+		{`xx.ustring == "bash"`, unreadableText, false},
+		{`xx.ustring != "bash"`, unreadableText, false},
+		{`xx.ustring ~ "*"`, unreadableText, false},
+		{`xx.ustring == "bash" || u8 == 7`, unreadableText, true},
+	} {
+		for _, compat := range []bool{false, true} {
+			p, err := Compile(tt.src, s, Options{KernelCompat: compat})
+			if err != nil {
+				t.Errorf("%s: %v", tt.src, err)
+				continue
+			}
+			r := textRecords(s, 1)[0]
+			b := append([]byte(tt.text), 0)
+			at := uint64(reflect.ValueOf(&b[0]).Pointer())
+			if tt.text == unreadableText {
+				at = 8
+			}
+			putInt(r.Raw[f.Offset:f.Offset+8], at)
+			putInt(r.Raw[s.Field("u8").Offset:][:1], 7)
+			got, err := runBPF(t, p, r)
+			runtime.KeepAlive(&b[0])
+			if err != nil {
+				t.Errorf("%s: %v", tt.src, err)
+				continue
+			}
+			if got.ok != tt.want || got.fault != 0 {
+				t.Errorf("%s (kernel's own rules: %v) of %d bytes: got %v, fault %v, want %v", tt.src, compat, len(tt.text), got.ok, got.fault, tt.want)
+			}
+		}
+	}
+}
+
+// unreadableText stands for a pointer that leads nowhere.
+const unreadableText = "(nothing)"
+
+// runBPF is what the program in the kernel says of one record.
+func runBPF(t *testing.T, p *Program, r *perfpipe.Record) (outcome, error) {
+	t.Helper()
+	f, err := p.BPF()
+	if err != nil {
+		return outcome{}, err
+	}
+	mem, err := newBPFMemory(f.Memory, f.Text)
+	defer mem.close()
+	if err != nil {
+		return outcome{}, err
+	}
+	b, err := newBPFTrial(t, f, mem, len(r.Raw), trialMode{left: true})
+	if err != nil {
+		return outcome{}, err
+	}
+	defer b.close()
+	return b.run(p, r)
 }

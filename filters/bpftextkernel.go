@@ -10,9 +10,34 @@ import (
 	"github.com/perfpipe/perfpipe/perfev/bpf"
 )
 
-// pointed is a test of a string that a pointer in the record leads to; what cannot be
-// read is none of gl's. Text of a process has .ustring behind the name.
-func (g *bpfGen) pointed(n *node, gl *glob, t code.Target) {
+// reaches reports whether n is a test of a string that a pointer in the record leads to.
+func (n *node) reaches() bool {
+	switch n.op {
+	case opKernel:
+		return n.kstr.user
+	case opStrEq, opGlob:
+		return n.kids[0].op == opKStr
+	}
+	return false
+}
+
+// reach goes by a test that reaches, and to failed where the string cannot be read.
+func (g *bpfGen) reach(n *node, t code.Target, failed string) {
+	if n.op != opKernel {
+		g.pointed(n.kids[0], n.pattern(), t, failed)
+		return
+	}
+	ks := n.kstr
+	k := &node{op: opKStr, fld: ks.field.fld}
+	if strings.HasPrefix(strings.TrimPrefix(ks.text, "!"), ks.field.name+".ustring") {
+		k.str = ".ustring"
+	}
+	g.pointed(k, ks.plain(), t, failed)
+}
+
+// pointed compares a string that a pointer in the record leads to with gl. Text of a
+// process has .ustring behind the name.
+func (g *bpfGen) pointed(n *node, gl *glob, t code.Target, failed string) {
 	read := asm.FnProbeReadKernelStr
 	if n.str != "" {
 		read = asm.FnProbeReadUserStr
@@ -23,14 +48,14 @@ func (g *bpfGen) pointed(n *node, gl *glob, t code.Target) {
 		return
 	}
 	g.field(asm.R0, load{off: n.fld.Offset, size: 8, name: n.fld.Name})
-	g.store(at, asm.R0)
+	g.put(at, asm.R0)
 	g.charge()
 	frame := g.room(code.FrameSize)
 	g.scratch(false, frame)
 	g.Add(asm.Mov.Imm(asm.R2, userTextMemory))
 	g.load(asm.R3, at)
 	g.Add(read.Call())
-	g.copied(userTextMemory, frame+code.FrameLen, t.False)
+	g.copied(userTextMemory, frame+code.FrameLen, failed)
 	g.matchCopy(frame, userTextMemory, gl.segments(), t)
 }
 
@@ -48,12 +73,6 @@ func (g *bpfGen) kernelText(ks *kernelString, t code.Target) {
 	f := &ks.field
 	pat := code.Literal(ks.pat)
 	switch f.kind {
-	case kernelPtr:
-		n := &node{op: opKStr, fld: f.fld}
-		if strings.HasPrefix(ks.text, f.name+".ustring") || strings.HasPrefix(ks.text, "!"+f.name+".ustring") {
-			n.str = ".ustring"
-		}
-		g.pointed(n, ks.plain(), t)
 	case kernelComm:
 		if ks.match == matchEnd {
 			at := g.room(commSize)
@@ -116,8 +135,8 @@ func (g *bpfGen) copyAndMatch(ks *kernelString, text code.Flag, t code.Target) {
 	defer func() { g.next = stack }()
 	frame := g.room(code.FrameSize)
 	from, n := g.slot(), g.slot()
-	g.store(from, asm.R3)
-	g.store(n, asm.R4)
+	g.put(from, asm.R3)
+	g.put(n, asm.R4)
 	g.charge()
 	g.scratch(false, frame)
 	g.load(asm.R2, n)

@@ -59,6 +59,11 @@ func (g *glob) segments() []code.Segment {
 func (g *bpfGen) textTest(n *node, t code.Target) {
 	// More than one way may lead there, and what comes next is not what is next then.
 	to := code.Target{True: t.True, False: t.False}
+	if n.reaches() {
+		// What cannot be read makes the predicate false.
+		g.reach(n, to, to.False)
+		return
+	}
 	switch n.op {
 	case opKernel:
 		g.kernelText(n.kstr, to)
@@ -73,8 +78,6 @@ func (g *bpfGen) textTest(n *node, t code.Target) {
 		switch {
 		case gl == nil:
 			g.compareTexts(n, to)
-		case n.kids[0].op == opKStr:
-			g.pointed(n.kids[0], gl, to)
 		default:
 			g.eachText(n.kids[0], func(text *node) { g.matchText(text, gl, to) })
 		}
@@ -180,7 +183,7 @@ func (g *bpfGen) matchCopy(frame, room int, segs []code.Segment, t code.Target) 
 	}
 	if len(last) > 0 {
 		g.Add(asm.Sub.Imm(asm.R4, int32(len(last))))
-		g.store(frame+code.FrameLen, asm.R4)
+		g.put(frame+code.FrameLen, asm.R4)
 	}
 	if len(head) > 0 {
 		g.load(asm.R3, frame+code.FrameText)
@@ -211,9 +214,9 @@ func (g *bpfGen) pairOfTexts(x, y *node) (frame int) {
 	a, b := g.slot(), g.slot()
 	// Finding out which they are may use the memory as well.
 	g.value(x)
-	g.store(a, asm.R0)
+	g.put(a, asm.R0)
 	g.value(y)
-	g.store(b, asm.R0)
+	g.put(b, asm.R0)
 	g.load(asm.R0, a)
 	g.choose(g.texts.of(x), func(text *node) { g.copyText(text, false, frame) })
 	g.load(asm.R0, b)
@@ -235,7 +238,7 @@ func (g *bpfGen) compareTexts(n *node, t code.Target) {
 		g.Add(asm.JLT.Reg(asm.R0, asm.R5, t.False))
 	case n.fun == fnEndsWith:
 		g.Add(asm.JLT.Reg(asm.R0, asm.R5, t.False), asm.Sub.Reg(asm.R0, asm.R5))
-		g.store(frame+code.FramePos, asm.R0)
+		g.put(frame+code.FramePos, asm.R0)
 	default:
 		g.load(asm.R1, frame+code.FrameOther)
 		g.Add(
@@ -275,7 +278,7 @@ func (g *bpfGen) textCall(n *node) {
 			return
 		}
 		g.Const(asm.R0, hashBasis)
-		g.store(frame+code.FramePos, asm.R0)
+		g.put(frame+code.FramePos, asm.R0)
 		g.load(asm.R1, frame+code.FrameLen)
 		g.loopOver(frame, asm.R1, func(name string) asm.Instructions { return code.HashRound(name, textRoom(text)) })
 		g.load(asm.R0, frame+code.FramePos)

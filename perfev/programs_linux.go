@@ -120,11 +120,11 @@ func (g *programs) prepare(cpus []int, size, most int) error {
 		return fmt.Errorf("make the list of rings: %w", err)
 	}
 	for _, cpu := range cpus {
-		if err := g.addRing(cpu); err != nil {
+		if err := g.makeRing(cpu); err != nil {
 			return err
 		}
 	}
-	return nil
+	return g.setRings(g.rings)
 }
 
 func ringSpec(size int) *ebpf.MapSpec {
@@ -133,6 +133,33 @@ func ringSpec(size int) *ebpf.MapSpec {
 
 // addRing makes the ring of a processor, and has the programs write to it.
 func (g *programs) addRing(cpu int) error {
+	if err := g.makeRing(cpu); err != nil {
+		return err
+	}
+	return g.setRings(g.rings[len(g.rings)-1:])
+}
+
+// setRings has the programs write to rings. The kernel waits at the end of each update
+// until no program runs that may have seen the map before it, some 10 ms: so all are
+// one update, where the kernel takes that (Linux 5.19).
+func (g *programs) setRings(rings []programRing) error {
+	var cpus, fds []uint32
+	for _, r := range rings {
+		cpus, fds = append(cpus, uint32(r.cpu)), append(fds, uint32(r.buf.FD()))
+	}
+	if _, err := g.index.BatchUpdate(cpus, fds, nil); err == nil {
+		return nil
+	}
+	for _, r := range rings {
+		if err := g.index.Put(uint32(r.cpu), r.buf); err != nil {
+			return fmt.Errorf("set ring of cpu %d: %w", r.cpu, err)
+		}
+	}
+	return nil
+}
+
+// makeRing makes the ring of a processor.
+func (g *programs) makeRing(cpu int) error {
 	m, err := makeMap(ringSpec(g.ringBytes))
 	if err != nil {
 		return fmt.Errorf("make ring of cpu %d: %w", cpu, err)
@@ -141,9 +168,6 @@ func (g *programs) addRing(cpu int) error {
 	r := &g.rings[len(g.rings)-1]
 	if r.mem, err = sys.MapBPFRing(m.FD(), g.ringBytes); err != nil {
 		return fmt.Errorf("map ring of cpu %d: %w", cpu, err)
-	}
-	if err := g.index.Put(uint32(cpu), m); err != nil {
-		return fmt.Errorf("set ring of cpu %d: %w", cpu, err)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,8 @@ a --filter belongs to the -e before it. Files that are compressed (perf record -
 big-endian machines, or written to a pipe are refused with what to do.
 
 Exit status: 0 written, 1 the file is damaged or cannot be written (what came before the
-damage is kept), 2 usage, 3 the recording has losses, under --fail-on-loss.`,
+damage is kept), 2 usage, 3 the recording has losses, under --fail-on-loss, 130 ended
+by a signal (the files are whole, and hold what came before).`,
 		Example: `  perfpipe convert perf.data -o out
   perfpipe convert perf.data -o switches.parquet -e sched:sched_switch --filter 'prev_prio < 120'
   perfpipe convert perf.data -o - --format ndjson --filter '$comm ~ "ssh*"'
@@ -63,7 +65,11 @@ damage is kept), 2 usage, 3 the recording has losses, under --fail-on-loss.`,
 			if err != nil {
 				return err
 			}
-			err = runConvert(cmd.Context(), st, r, name, c, o)
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			// The first ends the reading, and files are finished; a second ends the process.
+			context.AfterFunc(ctx, stop)
+			err = runConvert(ctx, st, r, name, c, o)
 			return errors.Join(err, r.Close())
 		},
 	}
@@ -149,6 +155,8 @@ func runConvert(ctx context.Context, st streams, r *perfdata.Reader, name string
 		closing(st.err, c, captureOptions{Command: "convert", Quiet: o.quiet}, res, bytes)
 	}
 	switch {
+	case err == nil && ctx.Err() != nil:
+		return &exitError{err: fmt.Errorf("convert %s: interrupted: what came before is written, the rest of the file is not", name), code: 128 + int(syscall.SIGINT)}
 	case errors.Is(err, syscall.EPIPE):
 		return &exitError{code: 128 + int(syscall.SIGPIPE)}
 	case err != nil:

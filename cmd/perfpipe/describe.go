@@ -17,7 +17,11 @@ func describe(st streams, plan []*planned, c *configs.Capture) {
 			continue
 		}
 		fmt.Fprintf(st.err, "  filter: %s\n", p.source)
-		if p.code != nil {
+		switch {
+		case p.needsCode != nil && p.code != nil:
+			fmt.Fprintf(st.err, "  in a program in the kernel: all of it\n")
+			continue
+		case p.code != nil:
 			fmt.Fprintf(st.err, "  in a program in the kernel: all of it, where one records the event; otherwise:\n")
 		}
 		switch {

@@ -142,7 +142,7 @@ func runExplain(st streams, filter string, o *explainOptions) error {
 		if len(o.shape.events) > 0 && s.ID != 0 && push.Text != "" {
 			refused = errors.Join(refused, askKernel(out, s.Event(), push.Text))
 		}
-		if push.Err != nil {
+		if push.Err != nil && plan[i].code == nil {
 			refused = errors.Join(refused, usageError(push.Err))
 		}
 	}

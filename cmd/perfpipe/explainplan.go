@@ -43,10 +43,7 @@ func explainPlan(filter string, shapes []*perfpipe.Schema, o *explainOptions, on
 		}
 	}
 	together(plan)
-	if o.tier == tierBPF {
-		refused = allInPrograms(plan)
-	}
-	return plan, refused, nil
+	return plan, allCan(plan, o.tier), nil
 }
 
 // explainedEvent is the event as a recording would open it.

@@ -40,6 +40,8 @@ type planned struct {
 	code    *bpf.Filter
 	noCode  string
 	decided bool
+	// needsCode is why nobody but such a program can decide, nil where others can.
+	needsCode error
 	// probe and variant are where a probe's event comes from; probe is nil for tracepoints.
 	probe   *uprobe.Probe
 	variant int
@@ -311,21 +313,20 @@ func (p *planned) settle(features filters.KernelFeatures) error {
 	for _, prog := range p.progs {
 		push := prog.Push(features)
 		if push.Err != nil {
-			return fmt.Errorf("event %s: %w", p.schema.Event(), push.Err)
+			p.needsCode = fmt.Errorf("event %s: %w", p.schema.Event(), push.Err)
 		}
 		p.exact = p.exact && push.Exact
 		p.rest, p.pushes = append(p.rest, push.Rest), append(p.pushes, push)
 		texts = append(texts, push.Text)
 	}
-	if slices.Contains(texts, "") {
-		return p.unpush()
-	}
 	p.push = texts[0]
 	if len(texts) > 1 {
 		p.push = "(" + strings.Join(texts, ") || (") + ")"
 	}
-	if len(p.push) > maxPush {
-		return p.unpush()
+	if slices.Contains(texts, "") || len(p.push) > maxPush {
+		if err := p.unpush(); err != nil && p.needsCode == nil {
+			p.needsCode = err
+		}
 	}
 	return nil
 }

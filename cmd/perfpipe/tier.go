@@ -53,7 +53,7 @@ func placeFilters(plan []*planned, c *configs.Capture) error {
 			p.noCode = "all is decided in process, as --tier says"
 			err = p.unpush()
 		default:
-			err = p.codeFor(c)
+			p.codeFor(c)
 		}
 		if err != nil {
 			return usageError(err)
@@ -63,19 +63,16 @@ func placeFilters(plan []*planned, c *configs.Capture) error {
 		thinCalls(plan)
 	}
 	together(plan)
-	if c.Tier == tierBPF {
-		return allInPrograms(plan)
-	}
-	return nil
+	return allCan(plan, c.Tier)
 }
 
 // filtered reports whether anything is to be decided of the event's records.
 func (p *planned) filtered() bool { return len(p.progs) > 0 }
 
 // codeFor makes the code of the event's filter, or notes why there is none.
-func (p *planned) codeFor(c *configs.Capture) error {
+func (p *planned) codeFor(c *configs.Capture) {
 	if !p.filtered() {
-		return nil
+		return
 	}
 	prog := p.progs[0]
 	switch {
@@ -97,7 +94,6 @@ func (p *planned) codeFor(c *configs.Capture) error {
 		}
 		p.code = code
 	}
-	return nil
 }
 
 // wholeInKernel has the kernel's own language say all of the event's filters.
@@ -186,19 +182,19 @@ func together(plan []*planned) (changed bool) {
 	return changed
 }
 
-// allInPrograms refuses a plan of which a filter has no code.
-func allInPrograms(plan []*planned) error {
+// allCan refuses a plan of which a filter has no code, where it needs that or it was
+// asked for.
+func allCan(plan []*planned, tier string) error {
 	for _, p := range plan {
-		if p.filtered() && p.code == nil {
-			return usageError(p.noProgram())
+		switch {
+		case !p.filtered() || p.code != nil:
+		case tier == tierBPF:
+			return usageError(fmt.Errorf("event %s: --tier bpf: no program in the kernel can decide its filter: %s", p.schema.Event(), p.noCode))
+		case p.needsCode != nil:
+			return usageError(fmt.Errorf("%w; nor can a program in the kernel: %s", p.needsCode, p.noCode))
 		}
 	}
 	return nil
-}
-
-// noProgram is the error of an event that no program decides although that is asked for.
-func (p *planned) noProgram() error {
-	return fmt.Errorf("event %s: --tier bpf: no program in the kernel can decide its filter: %s", p.schema.Event(), p.noCode)
 }
 
 // tier says where the event's filter decides.

@@ -31,10 +31,8 @@ func openSource(st streams, cfg perfev.Config, plan []*planned, tier string) (*p
 	for {
 		cfg.Events = slices.Clone(events)
 		giveCode(&cfg, plan)
-		if tier == tierBPF {
-			if err := allInPrograms(plan); err != nil {
-				return nil, err
-			}
+		if err := allCan(plan, tier); err != nil {
+			return nil, err
 		}
 		src, err := perfev.Open(cfg)
 		var fe *perfev.FilterError
@@ -54,10 +52,8 @@ func openSource(st streams, cfg perfev.Config, plan []*planned, tier string) (*p
 			return nil, err
 		}
 		again := settleCode(src, plan)
-		if tier == tierBPF {
-			if err := allInPrograms(plan); err != nil {
-				return nil, errors.Join(err, src.Close())
-			}
+		if err := allCan(plan, tier); err != nil {
+			return nil, errors.Join(err, src.Close())
 		}
 		if !again {
 			return src, nil

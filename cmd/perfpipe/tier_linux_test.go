@@ -147,35 +147,31 @@ func TestTiersSameFaults(t *testing.T) {
 // under auto.
 func TestTierRefused(t *testing.T) {
 	testpriv.Need(t)
-	// More ways through it than the verifier follows.
-	const endless = `map<tid, u64> n[64];
-on raw_syscalls:sys_enter { n[$tid]++; return false; }
-on raw_syscalls:sys_exit {
-    if (id != getppid) return false;
-    u64 x = n[$tid]; u64 y = ret;
-    for (i = 0; i < 4000; i++) {
-        if (x % 3 == 1) { x = x * 5 + y; } else { y = y * 7 + x; }
-        if (y % 5 == 2) { x = x ^ i; }
-        if (x % 11 == 3) { y = y + n[x]; }
-        if (y % 13 == 3) { x = x + n[y]; }
-    }
-    return x + y > 0 || true;
-}`
+	// More ways through it than the verifier follows: each of 24 bits makes two of one.
+	var endless strings.Builder
+	endless.WriteString("map<tid, u64> n[64]; on raw_syscalls:sys_enter { n[$tid]++; return false; } on raw_syscalls:sys_exit { if (id != getppid) return false; u64 x = n[$tid]; u64 c = 0;\n")
+	for k := range 24 {
+		fmt.Fprintf(&endless, "if (((x >> %d) & 1) == 1) { c = c + %d; }\n", k, 1<<k)
+	}
+	endless.WriteString("return c > 5000 && c < 6000 || c == 12345 || true; }")
 	for _, tt := range []struct {
 		name, want string
 		args       []string
 	}{
-		{"the verifier", "the kernel does not take", []string{"--filter-budget", "1000000", "--program", endless}},
+		{"the verifier", "the kernel does not take", []string{"--program", endless.String()}},
 		{"stacks", "call chains are taken by perf", []string{"-g", "-e", "raw_syscalls:sys_enter", "--filter", "id == getppid"}},
 		{"the engine", "the engine is perf", []string{"--engine", "perf", "-e", "raw_syscalls:sys_enter", "--filter", "id == getppid"}},
 		{"what no program knows", "common_preempt_count", []string{"-e", "raw_syscalls:sys_enter", "--filter", "id == getppid && common_preempt_count < 200"}},
 		{"lifecycle", "lifecycle", []string{"-e", "lifecycle", "-e", "sched:sched_process_exit", "--filter", "pid > 0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := invoke(t, append(append([]string{"record", "--tier", "bpf", "-o", "out"}, tt.args...), "--", "true")...)
-			r.want(t, exitUsage, "--tier bpf: ", tt.want)
-			if n := strings.Count(strings.TrimSpace(r.stderr), "\n"); n > 0 {
-				t.Errorf("got %d lines more than one:\n%s", n, r.stderr)
+			// It takes the verifier seconds to give up: once is enough.
+			if tt.name != "the verifier" {
+				r := invoke(t, append(append([]string{"record", "--tier", "bpf", "-o", "out"}, tt.args...), "--", "true")...)
+				r.want(t, exitUsage, "--tier bpf: ", tt.want)
+				if n := strings.Count(strings.TrimSpace(r.stderr), "\n"); n > 0 {
+					t.Errorf("got %d lines more than one:\n%s", n, r.stderr)
+				}
 			}
 			const n = 50
 			res := recordLoad(t, t.TempDir(), n, append([]string{"--tier", "auto"}, tt.args...)...)

@@ -98,7 +98,7 @@ func TestPlaceFilters(t *testing.T) {
 		{"kernel cannot", one("x == 1 && x * 2 == 4"), "kernel", nil, "", `event a:b: --tier kernel: the kernel's filters cannot say "x * 2 == 4": the kernel's language has no arithmetic`},
 		{"kernel cannot remember", one("changed(x)"), "kernel", nil, "", "no statements and keeps nothing"},
 		{"kernel cannot programs", one("{ return x == 1; }"), "kernel", nil, "", "no statements"},
-		{"kernel, too long", one("x == 1"+strings.Repeat(" || x == 1 && y == 12345678901234567890", 150)), "kernel", nil, "", "--tier kernel"},
+		{"kernel, too long", one("x == 1" + strings.Repeat(" || x == 1 && y == 12345678901234567890", 150)), "kernel", nil, "", "--tier kernel"},
 		{"bpf", one("x == 1"), "bpf", []string{"bpf"}, "", ""},
 		{"bpf takes what is in order in process alone", program(paired("map<pid, u8>")), "bpf", []string{"bpf", "bpf"}, "", ""},
 		{"bpf takes many system calls", configs.Capture{Events: []configs.Event{{Select: []string{"syscalls:*"}, Filter: "x < 0"}}}, "bpf", slices.Repeat([]string{"bpf"}, 12), "", ""},

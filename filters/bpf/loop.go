@@ -38,7 +38,7 @@ func (c *Code) Loop(name string, rounds asm.Register, frame int) {
 }
 
 // round begins a function that is a round of a loop: R6 is the frame, R1 the number of
-// the round.
+// the round. R7 is left alone: hosts look at what is read by it, of the record.
 func round(name string) *Code {
 	c := &Code{Prefix: name + "_"}
 	u64 := &btf.Int{Name: "unsigned long", Size: 8}
@@ -69,15 +69,15 @@ func FindRound(name string, s Segment, most int) asm.Instructions {
 	c := round(name)
 	more, stop := c.Label(), c.Label()
 	c.Add(
-		asm.LoadMem(asm.R7, asm.R6, FramePos, asm.DWord), asm.Add.Reg(asm.R7, asm.R1),
+		asm.LoadMem(asm.R9, asm.R6, FramePos, asm.DWord), asm.Add.Reg(asm.R9, asm.R1),
 		asm.LoadMem(asm.R4, asm.R6, FrameLen, asm.DWord),
-		asm.JGT.Imm(asm.R7, int32(most-len(s)), stop),
-		asm.Mov.Reg(asm.R5, asm.R7), asm.Add.Imm(asm.R5, int32(len(s))),
+		asm.JGT.Imm(asm.R9, int32(most-len(s)), stop),
+		asm.Mov.Reg(asm.R5, asm.R9), asm.Add.Imm(asm.R5, int32(len(s))),
 		asm.JGT.Reg(asm.R5, asm.R4, stop),
-		asm.LoadMem(asm.R8, asm.R6, FrameText, asm.DWord), asm.Add.Reg(asm.R8, asm.R7),
+		asm.LoadMem(asm.R8, asm.R6, FrameText, asm.DWord), asm.Add.Reg(asm.R8, asm.R9),
 	)
 	c.Match(asm.R8, 0, s, false, more)
-	c.Add(asm.Add.Imm(asm.R7, int32(len(s))), asm.StoreMem(asm.R6, FramePos, asm.R7, asm.DWord), StoreConst(asm.R6, FrameFound, 1))
+	c.Add(asm.Add.Imm(asm.R9, int32(len(s))), asm.StoreMem(asm.R6, FramePos, asm.R9, asm.DWord), StoreConst(asm.R6, FrameFound, 1))
 	c.Jump(stop)
 	return c.end(more, stop)
 }
@@ -136,11 +136,11 @@ func SearchRound(name string, most int) asm.Instructions {
 		asm.LoadMem(asm.R3, asm.R9, pos, asm.DWord), asm.LoadMem(asm.R4, asm.R9, same, asm.DWord),
 		asm.LoadMem(asm.R0, asm.R6, FrameOtherLen, asm.DWord),
 		asm.JGE.Reg(asm.R4, asm.R0, whole),
-		asm.Mov.Reg(asm.R7, asm.R3), asm.Add.Reg(asm.R7, asm.R4),
+		asm.Mov.Reg(asm.R2, asm.R3), asm.Add.Reg(asm.R2, asm.R4),
 		asm.LoadMem(asm.R0, asm.R6, FrameLen, asm.DWord),
-		asm.JGE.Reg(asm.R7, asm.R0, stop),
-		asm.JGT.Imm(asm.R7, int32(most-1), stop), asm.JGT.Imm(asm.R4, int32(most-1), stop),
-		asm.LoadMem(asm.R8, asm.R6, FrameText, asm.DWord), asm.Add.Reg(asm.R8, asm.R7),
+		asm.JGE.Reg(asm.R2, asm.R0, stop),
+		asm.JGT.Imm(asm.R2, int32(most-1), stop), asm.JGT.Imm(asm.R4, int32(most-1), stop),
+		asm.LoadMem(asm.R8, asm.R6, FrameText, asm.DWord), asm.Add.Reg(asm.R8, asm.R2),
 		asm.Mov.Reg(asm.R5, asm.R9), asm.Add.Reg(asm.R5, asm.R4),
 		asm.LoadMem(asm.R0, asm.R8, 0, asm.Byte), asm.LoadMem(asm.R1, asm.R5, 0, asm.Byte),
 		asm.JNE.Reg(asm.R0, asm.R1, differ),
