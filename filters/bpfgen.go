@@ -134,11 +134,6 @@ func (g *bpfGen) keep(at int) {
 	)
 }
 
-// put puts a register into a slot as it is, addresses too.
-func (g *bpfGen) put(at int, reg asm.Register) {
-	g.Add(asm.StoreMem(asm.RFP, int16(at), reg, asm.DWord))
-}
-
 func (g *bpfGen) load(reg asm.Register, at int) {
 	g.Add(asm.LoadMem(reg, asm.RFP, int16(at), asm.DWord))
 }

@@ -46,7 +46,7 @@ func TestBPFTextSameAsInProcess(t *testing.T) {
 	testpriv.Need(t)
 	s := randomSchema()
 	records := textRecords(s, 60)
-	for _, text := range []string{"", "a", "abc\x00def", "\x00", "abc", "xxbash", "bash", strings.Repeat("ab", 2000) + "c\x00"} {
+	for _, text := range []string{"", "a", "abc\x00def", "\x00", "abc", "xxbash", "bash", "acb", strings.Repeat("ab", 2000) + "c\x00"} {
 		records = append(records, withText(s, text))
 	}
 	// A text that is not within its record.
@@ -62,7 +62,7 @@ func TestBPFTextSameAsInProcess(t *testing.T) {
 		`$comm == "bash"`, `COMM ~ "k*"`, `$comm == "0123456789abcde"`, `$comm ~ "*sh"`, `$comm ~ "*a*"`,
 		`str == "bash"`, `str == ""`, `str == "abc"`, `str != "abc"`, `str ~ "ba*"`, `startswith(str, "xx")`,
 		`str ~ "*sh"`, `str ~ "*"`, `str ~ "*a*"`, `contains(str, "bc")`, `endswith(str, "c")`, `endswith(str, "babc")`,
-		`str ~ "a*b"`, `str ~ "?sh"`, `str ~ "[ab]*"`, `str ~ "[!a]*"`, `str ~ "b*[st]h"`, `str ~ "*a*b*"`, `str ~ "*b*b*c"`, `str ~ "[a"`, `str ~ "abc\\"`, `str ~ "a?c"`, `str ~ "?"`, `str ~ "[a-c]?[!x]"`, `str ~ "\*"`,
+		`str ~ "a*b"`, `str ~ "?sh"`, `str ~ "[ab]*"`, `str ~ "[!a]*"`, `str ~ "b*[st]h"`, `str ~ "*a*b*"`, `str ~ "*b*b*c"`, `str ~ "a*a*b"`, `str ~ "[a"`, `str ~ "abc\\"`, `str ~ "a?c"`, `str ~ "?"`, `str ~ "[a-c]?[!x]"`, `str ~ "\*"`,
 		`next_comm ~ "*sh"`, `next_comm ~ "*a*"`, `tag ~ "*f"`, `tag ~ "?b*"`, `tag ~ "*e?"`, `next_comm ~ "*1*"`, `next_comm ~ "b?*[!x]"`,
 		`strlen(str) == 3`, `strlen(next_comm) > 3`, `strlen(tag) == 6`, `strlen($comm) < 4`, `strlen(str) == 4001`,
 		`hash(str) & 1`, `hash(next_comm) & 2`, `hash(tag) % 3 == 1`, `hash($comm) % 3 == 1`,

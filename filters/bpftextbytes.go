@@ -17,7 +17,7 @@ func (g *bpfGen) located(n *node) {
 	stack := g.next
 	at := g.slot()
 	g.value(n.kids[0])
-	g.put(at, asm.R0)
+	g.store(at, asm.R0)
 	if f.Probed != nil && f.Kind == perfpipe.KindString {
 		g.find(f)
 	} else {

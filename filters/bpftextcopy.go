@@ -24,7 +24,7 @@ func (g *bpfGen) scratch(second code.Flag, frame int) {
 		asm.LoadMapValue(asm.R2, m.Text, uint32(at)),
 		asm.Add.Reg(asm.R1, asm.R2),
 	)
-	g.put(slot, asm.R1)
+	g.store(slot, asm.R1)
 }
 
 // copyText copies a text to the memory for it, so that the frame has where it is and how
@@ -50,8 +50,8 @@ func (g *bpfGen) copyText(text *node, second code.Flag, frame int) {
 	default:
 		from, n := g.slot(), g.slot()
 		g.find(text.fld)
-		g.put(from, asm.R3)
-		g.put(n, asm.R4)
+		g.store(from, asm.R3)
+		g.store(n, asm.R4)
 		g.scratch(second, frame)
 		g.load(asm.R2, n)
 		g.load(asm.R3, from)
@@ -71,7 +71,7 @@ func (g *bpfGen) copyText(text *node, second code.Flag, frame int) {
 // what it says.
 func (g *bpfGen) copied(room, length int, failed string) {
 	g.Add(asm.JSLT.Imm(asm.R0, 1, failed), asm.Add.Imm(asm.R0, -1), asm.JGT.Imm(asm.R0, int32(room-1), failed))
-	g.put(length, asm.R0)
+	g.store(length, asm.R0)
 }
 
 // loop goes through a function's rounds.

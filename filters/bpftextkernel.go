@@ -48,7 +48,7 @@ func (g *bpfGen) pointed(n *node, gl *glob, t code.Target, failed string) {
 		return
 	}
 	g.field(asm.R0, load{off: n.fld.Offset, size: 8, name: n.fld.Name})
-	g.put(at, asm.R0)
+	g.store(at, asm.R0)
 	g.charge()
 	frame := g.room(code.FrameSize)
 	g.scratch(false, frame)
@@ -135,8 +135,8 @@ func (g *bpfGen) copyAndMatch(ks *kernelString, text code.Flag, t code.Target) {
 	defer func() { g.next = stack }()
 	frame := g.room(code.FrameSize)
 	from, n := g.slot(), g.slot()
-	g.put(from, asm.R3)
-	g.put(n, asm.R4)
+	g.store(from, asm.R3)
+	g.store(n, asm.R4)
 	g.charge()
 	g.scratch(false, frame)
 	g.load(asm.R2, n)

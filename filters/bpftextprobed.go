@@ -171,5 +171,5 @@ func (g *bpfGen) copyCounted(n, length, room int) {
 	g.Add(asm.JGT.Imm(asm.R2, int32(room-1), bad), asm.FnProbeReadKernel.Call(), asm.JSLT.Imm(asm.R0, 0, bad))
 	g.load(asm.R0, n)
 	g.Add(asm.JGT.Imm(asm.R0, int32(room-1), bad))
-	g.put(length, asm.R0)
+	g.store(length, asm.R0)
 }

@@ -8,9 +8,14 @@ import (
 // Frame is what loops over texts work on, 8 bytes each at these offsets from where it
 // begins on the stack.
 const (
-	// FrameText and FrameLen are where a text is and how many bytes it has,
-	// FrameOther and FrameOtherLen those of a second one.
-	FrameText, FrameLen, FrameOther, FrameOtherLen = 0, 8, 16, 24
+	// FrameText is where a text is.
+	FrameText = 0
+	// FrameLen is how many bytes it has.
+	FrameLen = 8
+	// FrameOther is where a second one is.
+	FrameOther = 16
+	// FrameOtherLen is how many bytes that has.
+	FrameOtherLen = 24
 	// FramePos is where a loop is in the text, or what it has computed.
 	FramePos = 32
 	// FrameFound is whether it found what it looked for.

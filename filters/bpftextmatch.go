@@ -183,7 +183,7 @@ func (g *bpfGen) matchCopy(frame, room int, segs []code.Segment, t code.Target) 
 	}
 	if len(last) > 0 {
 		g.Add(asm.Sub.Imm(asm.R4, int32(len(last))))
-		g.put(frame+code.FrameLen, asm.R4)
+		g.store(frame+code.FrameLen, asm.R4)
 	}
 	if len(head) > 0 {
 		g.load(asm.R3, frame+code.FrameText)
@@ -214,9 +214,9 @@ func (g *bpfGen) pairOfTexts(x, y *node) (frame int) {
 	a, b := g.slot(), g.slot()
 	// Finding out which they are may use the memory as well.
 	g.value(x)
-	g.put(a, asm.R0)
+	g.store(a, asm.R0)
 	g.value(y)
-	g.put(b, asm.R0)
+	g.store(b, asm.R0)
 	g.load(asm.R0, a)
 	g.choose(g.texts.of(x), func(text *node) { g.copyText(text, false, frame) })
 	g.load(asm.R0, b)
@@ -238,7 +238,7 @@ func (g *bpfGen) compareTexts(n *node, t code.Target) {
 		g.Add(asm.JLT.Reg(asm.R0, asm.R5, t.False))
 	case n.fun == fnEndsWith:
 		g.Add(asm.JLT.Reg(asm.R0, asm.R5, t.False), asm.Sub.Reg(asm.R0, asm.R5))
-		g.put(frame+code.FramePos, asm.R0)
+		g.store(frame+code.FramePos, asm.R0)
 	default:
 		g.load(asm.R1, frame+code.FrameOther)
 		g.Add(
@@ -278,7 +278,7 @@ func (g *bpfGen) textCall(n *node) {
 			return
 		}
 		g.Const(asm.R0, hashBasis)
-		g.put(frame+code.FramePos, asm.R0)
+		g.store(frame+code.FramePos, asm.R0)
 		g.load(asm.R1, frame+code.FrameLen)
 		g.loopOver(frame, asm.R1, func(name string) asm.Instructions { return code.HashRound(name, textRoom(text)) })
 		g.load(asm.R0, frame+code.FramePos)
