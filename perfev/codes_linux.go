@@ -13,6 +13,9 @@ import (
 	"github.com/perfpipe/perfpipe/perfev/internal/sys"
 )
 
+// mayGotoRelease is the first kernel that leaves a loop by itself (may_goto, Linux 6.9).
+const mayGotoRelease = 6<<8 | 9
+
 // codes are what decides in programs: the code of events and what it keeps.
 type codes struct {
 	// memory are the maps of what programs keep, by their description.
@@ -114,7 +117,7 @@ func (s *Source) code(event int) (*bpf.Code, error) {
 			return nil, err
 		}
 	}
-	k := &bpf.Code{Filter: f, Faults: c.faults.FD(), CPUs: g.cpus, Slot: slices.Index(c.events, event)}
+	k := &bpf.Code{Filter: f, Faults: c.faults.FD(), CPUs: g.cpus, Slot: slices.Index(c.events, event), Follow: kernelRelease() < mayGotoRelease}
 	if k.Slot < 0 {
 		k.Slot = len(c.events)
 		c.events = append(c.events, event)

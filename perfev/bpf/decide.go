@@ -13,6 +13,8 @@ type Code struct {
 	// Faults is the descriptor of the counters of faults, an array of one value; CPUs is
 	// how many processors they are for, Slot which of them are this program's.
 	Faults, CPUs, Slot int
+	// Follow is [Place.Follow].
+	Follow bool
 }
 
 // FaultsSize is how many bytes the counters of faults of so many programs take.
@@ -66,6 +68,7 @@ func zero(at int) asm.Instruction {
 // write has the filter make its instructions.
 func (c *code) write(k *Code, p *Place) asm.Instructions {
 	p.Accept, p.Fault, p.Prefix, p.Maps = c.label("kept"), c.label("fault"), c.label("hook")+"_", k.Maps
+	p.Follow = k.Follow
 	list, err := k.Filter.Write(p)
 	if err != nil && c.err == nil {
 		c.err = fmt.Errorf("write the filter: %w", err)
