@@ -84,6 +84,8 @@ func (p *planned) codeFor(c *configs.Capture) {
 		p.noCode = fmt.Sprintf("%d filters are for the event, and a program has room for one; join them by ||", len(p.progs))
 	case c.Tier != tierBPF && c.KernelCompat:
 		p.noCode = "--kernel-compat asks for what the kernel's own engine says"
+	case c.Tier != tierBPF && prog.NeedsKernel() && len(p.pushes) == 1 && p.pushes[0].Exact:
+		p.noCode = "it reads text behind a pointer, which the kernel's own filter takes for another where it cannot be read"
 	case c.Tier != tierBPF && prog.Ordered():
 		p.noCode = "it keeps what the records of all processors change, which programs see in another order than that of the times; --tier bpf takes that"
 	default:

@@ -282,3 +282,17 @@ func TestExplainCode(t *testing.T) {
 		})
 	}
 }
+
+// TestTextBehindPointers: what of it the kernel's own filter can say is the kernel's,
+// which takes text that cannot be read for another; the rest is code's.
+func TestTextBehindPointers(t *testing.T) {
+	testpriv.Need(t)
+	for _, tt := range []struct{ filter, want string }{
+		{`filename.ustring ~ "/proc*"`, "tier:    kernel"},
+		{`!(filename.ustring ~ "/proc*")`, "tier:    bpf"},
+	} {
+		if code, out, errs := filterCommand(t, "", "explain", "-e", "syscalls:sys_enter_openat", tt.filter); code != exitOK || !strings.Contains(out, tt.want) {
+			t.Errorf("%s: status %d, got %s%s, want %s", tt.filter, code, out, errs, tt.want)
+		}
+	}
+}
