@@ -153,7 +153,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}()
 
 	ahead := make(chan struct{})
-	if s, ok := cfg.Source.(Ahead); ok {
+	s, recorded := cfg.Source.(Ahead)
+	if recorded {
 		work := s.Ahead()
 		go func() {
 			defer close(ahead)
@@ -168,10 +169,12 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if p := stopErr.Load(); p != nil {
 		err = errors.Join(err, *p)
 	}
-	r.last(err == nil)
+	// What is live ends when it is told to; of what was recorded the rest is not there.
+	whole := err == nil && !(recorded && ctx.Err() != nil)
+	r.last(whole)
 	close(r.w.in)
 	<-done
-	res := r.result(err == nil && r.w.err == nil)
+	res := r.result(whole && r.w.err == nil)
 	return res, errors.Join(err, r.w.err, r.w.close(res.Summary))
 }
 

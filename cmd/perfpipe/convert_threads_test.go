@@ -81,7 +81,8 @@ func TestConvertInterrupted(t *testing.T) {
 			t.Errorf("%s is left", name)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
-		t.Error(err)
+	b, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	if err != nil || !strings.Contains(string(b), `"complete": false`) {
+		t.Errorf("got %v and the manifest %s, want one that is not complete", err, b)
 	}
 }
