@@ -76,23 +76,11 @@ func (g *bpfGen) pieces(reg, base asm.Register, at, size int) {
 	}
 	for n := size - piece; n >= 0; n -= piece {
 		if n == size-piece {
-			g.Add(asm.LoadMem(reg, base, int16(at+n), sizeOf(piece)))
+			g.Add(asm.LoadMem(reg, base, int16(at+n), code.Size(piece)))
 			continue
 		}
-		g.Add(asm.LSh.Imm(reg, int32(piece*8)), asm.LoadMem(asm.R5, base, int16(at+n), sizeOf(piece)), asm.Or.Reg(reg, asm.R5))
+		g.Add(asm.LSh.Imm(reg, int32(piece*8)), asm.LoadMem(asm.R5, base, int16(at+n), code.Size(piece)), asm.Or.Reg(reg, asm.R5))
 	}
-}
-
-func sizeOf(n int) asm.Size {
-	switch n {
-	case 1:
-		return asm.Byte
-	case 2:
-		return asm.Half
-	case 4:
-		return asm.Word
-	}
-	return asm.DWord
 }
 
 // pair computes two values, the first into R0 and the second into R1.

@@ -35,7 +35,7 @@ func (g *bpfGen) located(n *node) {
 		asm.Add.Reg(asm.R3, asm.R0),
 		asm.JGT.Imm(asm.R3, int32(g.place.Size-size), g.fault(FaultIndex)),
 		asm.Add.Reg(asm.R3, asm.R7),
-		asm.LoadMem(asm.R0, asm.R3, 0, sizeOf(size)),
+		asm.LoadMem(asm.R0, asm.R3, 0, code.Size(size)),
 	)
 	if n.load.signed && size < 8 {
 		g.Cut(asm.R0, size*8, true)

@@ -40,34 +40,16 @@ func TestProgramLoss(t *testing.T) {
 		{"task:task_rename", Target{PIDs: []int{os.Getpid()}}},
 	} {
 		const n = 30000
-		s, err := Open(Config{Engine: EngineBPF, Events: eventsOf(t, tt.event), Target: tt.target, KeepSelf: true, RingBytes: 64 << 10})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Start(); err != nil {
-			t.Fatal(err)
-		}
 		// Nothing is read meanwhile.
-		onCPU(t, 0, func() {
-			if strings.HasPrefix(tt.event, "task:") {
-				renames(t, n)
-				return
-			}
-			getppids(n)
+		k, _ := recorded(t, Config{Engine: EngineBPF, Events: eventsOf(t, tt.event), Target: tt.target, KeepSelf: true, RingBytes: 64 << 10}, func() {
+			onCPU(t, 0, func() {
+				if strings.HasPrefix(tt.event, "task:") {
+					renames(t, n)
+					return
+				}
+				getppids(n)
+			})
 		})
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-		k := &kept{}
-		for err = nil; err == nil; err = s.Read(time.Millisecond, k) {
-			continue
-		}
-		if !errors.Is(err, io.EOF) {
-			t.Error(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
 		lost := k.lost("")
 		if got := uint64(len(k.records)) + lost; got != n || lost == 0 {
 			t.Errorf("%s: got %d records and %d lost, want %d and some lost", tt.event, len(k.records), lost, n)
