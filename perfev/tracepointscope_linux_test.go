@@ -2,7 +2,6 @@ package perfev
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/perfpipe/perfpipe"
 	"github.com/perfpipe/perfpipe/filters"
