@@ -9,8 +9,8 @@ import (
 	"github.com/perfpipe/perfpipe/internal/testpriv"
 )
 
-// TestFiltersOnProbes: a filter lets through the same rows, whether the kernel decides
-// it, helps with it, or perfpipe does all of it.
+// TestFiltersOnProbes: a filter lets through the same rows, whether code in a program
+// decides it, the kernel does or helps with it, or perfpipe does all of it.
 func TestFiltersOnProbes(t *testing.T) {
 	testpriv.Need(t)
 	prog := compile(t, "words.c", "-g", "-O2")
@@ -40,10 +40,18 @@ func TestFiltersOnProbes(t *testing.T) {
 			if len(rows) != tt.rows {
 				t.Errorf("got %d rows, want %d", len(rows), tt.rows)
 			}
-			// The kernel's language has no arithmetic: all of this is left to perfpipe.
-			own := recordRows(t, "-e", probe, "--filter", "("+tt.filter+") || n * 2 == 1", "--", prog)
-			if got, want := column(own, "n"), column(rows, "n"); got != want {
-				t.Errorf("in process: got n of %s, with the kernel's help %s", got, want)
+			// The kernel's language has no arithmetic: without code all of this is left to
+			// the process.
+			for _, more := range [][]string{
+				{"--tier", "process", "--filter", tt.filter},
+				{"--filter", "(" + tt.filter + ") || n * 2 == 1"},
+				{"--tier", "process", "--filter", "(" + tt.filter + ") || n * 2 == 1"},
+				{"--engine", "perf", "--filter", tt.filter},
+			} {
+				own := recordRows(t, append(append([]string{"-e", probe}, more...), "--", prog)...)
+				if got, want := column(own, "n"), column(rows, "n"); got != want {
+					t.Errorf("%q: got n of %s, want %s", more, got, want)
+				}
 			}
 		})
 	}
