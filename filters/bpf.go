@@ -69,6 +69,17 @@ func (p *Program) Ordered() bool {
 	return shared || slices.ContainsFunc(p.body.layout.tables, func(m *table) bool { return m.key.name != "tid" && m.key.name != "cpu" })
 }
 
+// PerProcessor reports whether p keeps something for each processor. Programs in the
+// kernel for several events may interrupt each other there between looking at it and
+// changing it.
+func (p *Program) PerProcessor() bool {
+	if p.body == nil {
+		return false
+	}
+	l := p.body.layout
+	return l.perCPU > 0 || slices.ContainsFunc(l.tables, func(m *table) bool { return m.key.name == "cpu" })
+}
+
 // memory describes what l names, the same for everybody who asks.
 func (l *layout) memory() *bpf.Memory {
 	if l.kept == nil {

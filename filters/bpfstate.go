@@ -7,8 +7,13 @@ import (
 	"github.com/perfpipe/perfpipe/filters/syntax"
 )
 
-// BPF_ANY of bpf_map_update_elem, include/uapi/linux/bpf.h.
-const anyElem = 0
+// Flags of bpf_map_update_elem, include/uapi/linux/bpf.h, and its answer where an entry
+// that is to be new is there.
+const (
+	anyElem   = 0   // BPF_ANY
+	newElem   = 1   // BPF_NOEXIST
+	elemThere = -17 // -EEXIST
+)
 
 // cellAt puts into R2 the address of a cell. It changes R0 to R5.
 func (g *bpfGen) cellAt(k *cell) {
@@ -70,14 +75,20 @@ func (g *bpfGen) mapGet(n *node) {
 }
 
 // insert makes an entry for the key at, with the value in the slot val.
-func (g *bpfGen) insert(m *table, at, val int) {
+func (g *bpfGen) insert(m *table, at, val int, flags int32) {
 	g.table(m, at)
 	g.Add(
 		asm.Mov.Reg(asm.R3, asm.RFP), asm.Add.Imm(asm.R3, int32(val)),
-		asm.Mov.Imm(asm.R4, anyElem),
+		asm.Mov.Imm(asm.R4, flags),
 		asm.FnMapUpdateElem.Call(),
-		asm.JNE.Imm(asm.R0, 0, g.fault(FaultMapFull)),
 	)
+	there := g.Label()
+	if flags == newElem {
+		// Another processor was quicker.
+		g.Add(asm.JEq.Imm(asm.R0, elemThere, there))
+	}
+	g.Add(asm.JNE.Imm(asm.R0, 0, g.fault(FaultMapFull)))
+	g.Mark(there)
 }
 
 // setMap is m[key] = x, or m[key] bin x.
@@ -92,7 +103,7 @@ func (g *bpfGen) setMap(s *stmt) {
 	found, end := g.Label(), g.Label()
 	g.Add(asm.JNE.Imm(asm.R0, 0, found))
 	if s.bin == 0 {
-		g.insert(s.m, key, x)
+		g.insert(s.m, key, x, anyElem)
 		g.Jump(end)
 		g.Mark(found)
 		g.load(asm.R1, x)
@@ -102,7 +113,7 @@ func (g *bpfGen) setMap(s *stmt) {
 	}
 	zero := g.slot()
 	g.Add(code.StoreConst(asm.RFP, zero, 0))
-	g.insert(s.m, key, zero)
+	g.insert(s.m, key, zero, newElem)
 	g.table(s.m, key)
 	g.Add(asm.FnMapLookupElem.Call(), asm.JEq.Imm(asm.R0, 0, g.fault(FaultMapFull)))
 	g.Mark(found)

@@ -123,7 +123,7 @@ func (g *bpfGen) kernelArray(ks *kernelString, pat code.Segment, t code.Target) 
 		g.copyAndMatch(ks, false, t)
 	default:
 		// Where it has no NUL, up to the next that there is.
-		g.Add(asm.Mov.Imm(asm.R3, int32(at)), asm.Mov.Imm(asm.R4, int32(g.place.Size-at)))
+		g.Add(asm.Mov.Imm(asm.R3, int32(at)), asm.Mov.Imm(asm.R4, int32(min(g.place.Size-at, maxTextMemory-1))))
 		g.copyAndMatch(ks, true, t)
 	}
 }

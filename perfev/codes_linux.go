@@ -106,7 +106,7 @@ func (s *Source) code(event int) (*bpf.Code, error) {
 	}
 	g := s.programs
 	c := &g.codes
-	if c.faults == nil {
+	if c.told == nil {
 		n := 0
 		for i := range s.cfg.Events {
 			if s.cfg.Events[i].Code != nil {
@@ -137,6 +137,9 @@ func (s *Source) code(event int) (*bpf.Code, error) {
 func (c *codes) prepare(n, cpus int) (err error) {
 	c.memory, c.on, c.sums = make(map[*bpf.Memory]bpf.MemoryMaps), make(map[int]*bpf.Code), make(map[int][]uint64)
 	bytes := bpf.FaultsSize(n, cpus)
+	if err := c.faults.Close(); err != nil { // of an attempt that failed
+		return fmt.Errorf("close the counters of faults: %w", err)
+	}
 	if c.faults, err = makeMap(&ebpf.MapSpec{Name: "pp_faults", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(bytes), MaxEntries: 1, Flags: unix.BPF_F_MMAPABLE}); err != nil {
 		return fmt.Errorf("make the counters of faults: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -145,6 +146,36 @@ func TestCodeOfTexts(t *testing.T) {
 	}
 }
 
+// TestCodeOfOtherProcessors: what happens on a processor that is not recorded changes
+// nothing that code keeps.
+func TestCodeOfOtherProcessors(t *testing.T) {
+	testpriv.Need(t)
+	if runtime.NumCPU() < 2 {
+		t.Skip("it takes two processors")
+	}
+	for _, event := range []string{"raw_syscalls:sys_enter", "syscalls:sys_enter_getppid", "task:task_rename"} {
+		cfg := Config{Engine: EngineBPF, Events: eventsOf(t, event), Target: Target{CPUs: []int{0}}, KeepSelf: true}
+		k, s := decided(t, cfg, func() {
+			for _, cpu := range []int{0, 1, 0} {
+				onCPU(t, cpu, func() {
+					getppids(500)
+					renames(t, 500)
+				})
+			}
+		}, "map<cpu, u64> all[64]; percpu state u64 n; { n += 1; all[0] += 1; emit u64 nth = n; emit u64 of_all = all[0]; return true; }", filters.Options{})
+		if !s.Decides(0) || len(k.records) < 1000 {
+			t.Fatalf("%s: %d records, decided %v", event, len(k.records), s.Decides(0))
+		}
+		for i := range k.records {
+			nth, _ := k.records[i].Emitted(0)
+			all, _ := k.records[i].Emitted(1)
+			if want := uint64(i + 1); nth != want || all != want || k.records[i].CPU != 0 {
+				t.Fatalf("%s: record %d of processor %d: got %d and %d, want %d", event, i, k.records[i].CPU, nth, all, want)
+			}
+		}
+	}
+}
+
 // TestCodeThatIsRefused: where the verifier says no, the event is recorded whole, and it
 // is told in one line.
 func TestCodeThatIsRefused(t *testing.T) {
@@ -159,5 +190,10 @@ func TestCodeThatIsRefused(t *testing.T) {
 	}
 	if len(k.records) < 100 {
 		t.Errorf("got %d records, want all 100", len(k.records))
+	}
+	// The second attempt takes no counter from others: eight of them fill a line.
+	cfg.Events = append(cfg.Events, eventsOf(t, "syscalls:sys_enter_getpid", "raw_syscalls:sys_enter", "raw_syscalls:sys_exit", "sched:sched_switch", "sched:sched_wakeup", "task:task_rename", "sched:sched_process_exec")...)
+	if k, s = recorded(t, cfg, func() { getppids(100) }); s.Decides(0) || s.Undecided(0) == nil || len(k.records) < 100 {
+		t.Errorf("of eight events: decided %v, because of %v, %d records", s.Decides(0), s.Undecided(0), len(k.records))
 	}
 }

@@ -242,6 +242,9 @@ func (s *Source) prepareTracepoints(list []int) (k *bpf.Kernel, plan []tracing, 
 
 // slot gives an event a counter.
 func (t *tracepoints) slot(event int) int {
+	if i := slices.Index(t.events, event); i >= 0 {
+		return i // it was tried before
+	}
 	t.events = append(t.events, event)
 	return len(t.events) - 1
 }

@@ -61,6 +61,7 @@ func placeFilters(plan []*planned, c *configs.Capture) error {
 	}
 	if c.Tier != tierBPF {
 		thinCalls(plan)
+		interrupted(plan)
 	}
 	together(plan)
 	return allCan(plan, c.Tier)
@@ -157,6 +158,22 @@ func thinCalls(plan []*planned) {
 			if of(p) {
 				p.withoutCode(fmt.Sprintf("every system call would run the programs of all %d events; a filter on raw_syscalls has one", n))
 			}
+		}
+	}
+}
+
+// interrupted takes the code of events away that keep something for each processor
+// together: an interrupt's event may come in the middle of another's.
+func interrupted(plan []*planned) {
+	events := make(map[*bpf.Memory]int)
+	for _, p := range plan {
+		if p.code != nil && p.code.Memory != nil {
+			events[p.code.Memory]++
+		}
+	}
+	for _, p := range plan {
+		if p.code != nil && events[p.code.Memory] > 1 && p.progs[0].PerProcessor() {
+			p.withoutCode("its events share what is kept for each processor, and one may interrupt the other; --tier bpf takes that")
 		}
 	}
 }

@@ -40,8 +40,12 @@ func openSource(st streams, cfg perfev.Config, plan []*planned, tier string) (*p
 		case errors.As(err, &fe) && tier != tierKernel && slices.ContainsFunc(events, func(e perfev.Event) bool { return e.Filter != "" }):
 			fmt.Fprintf(st.err, "perfpipe: %v; filters run in process instead\n", fe)
 			for i, p := range plan {
+				// What only code can decide is seen by allCan where it has none.
 				if err := p.unpush(); err != nil {
-					return nil, err
+					if p.code == nil {
+						return nil, err
+					}
+					p.needsCode = err
 				}
 				if !p.life {
 					events[i].Filter = ""

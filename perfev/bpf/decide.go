@@ -125,6 +125,10 @@ func (c *code) emitted(k *Code, from, size int) {
 	if k.Filter.Emits == 0 {
 		return
 	}
+	if to+k.emitsSize() > maxSize && c.err == nil {
+		c.err = fmt.Errorf("put emitted values behind a record of %d bytes: an instruction reaches %d", size, maxSize)
+		return
+	}
 	for i := size; i < to; i++ {
 		c.add(asm.StoreImm(record, int16(i), 0, asm.Byte))
 	}
@@ -165,6 +169,7 @@ func (a *tracer) early() {
 		}
 	}
 	a.put(a.m.Code, &p, list)
+	a.add(asm.LoadMem(asm.R1, asm.RFP, slotRing, asm.DWord))
 }
 
 // rest writes the record but for its texts, when it has its place: what was read already

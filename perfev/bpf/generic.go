@@ -43,18 +43,15 @@ func AssembleGeneric(g *Generic, m TraceMaps) (asm.Instructions, error) {
 	a := &tracer{t: &Trace{Type: g.Type, PID: g.PID, Size: g.Size}, m: m}
 	a.parts = a.copyParts(g)
 	a.who()
-	a.early()
-	a.length(g)
-	a.add(
-		asm.FnGetSmpProcessorId.Call(),
-		asm.StoreMem(asm.RFP, slotCPU, asm.R0, asm.Word),
-		asm.LoadMapPtr(asm.R1, m.Rings),
-		asm.Mov.Reg(asm.R2, asm.RFP),
-		asm.Add.Imm(asm.R2, slotCPU),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, "exit"),
-		asm.Mov.Reg(asm.R1, asm.R0),
-	)
+	if a.isEarly() {
+		a.ring()
+		a.early()
+		a.length(g)
+		a.add(asm.LoadMem(asm.R1, asm.RFP, slotRing, asm.DWord))
+	} else {
+		a.length(g)
+		a.ring()
+	}
 	rooms := [...]int{0, 128, 1024, 8192}
 	for i, room := range rooms {
 		if i > 0 && len(g.Located) == 0 {

@@ -166,10 +166,11 @@ func AssembleTrace(t *Trace, m TraceMaps) (asm.Instructions, error) {
 	return a.end()
 }
 
-// records makes the record, and once more where its text did not fit.
+// records makes the record, and once more where its text did not fit. What has no ring is
+// not recorded, so that it must not be decided either: what is kept would know of it.
 func (a *tracer) records() {
-	a.early()
 	a.ring()
+	a.early()
 	full := ""
 	if a.growing() {
 		full = "full"
@@ -357,7 +358,7 @@ func (a *tracer) ring() {
 		asm.FnMapLookupElem.Call(),
 		asm.JEq.Imm(asm.R0, 0, "exit"),
 	)
-	if a.growing() {
+	if a.growing() || a.isEarly() {
 		a.add(asm.StoreMem(asm.RFP, slotRing, asm.R0, asm.DWord))
 	}
 	a.add(asm.Mov.Reg(asm.R1, asm.R0))
