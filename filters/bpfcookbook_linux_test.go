@@ -38,20 +38,27 @@ func cookbook(t *testing.T) (titles []string, texts map[string]string) {
 	return titles, texts
 }
 
+// liveTracefs is the running kernel's, closed at the end of the test.
+func liveTracefs(t *testing.T) *tracefs.FS {
+	t.Helper()
+	fs, err := tracefs.Open(tracefs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := fs.Close(); err != nil {
+			t.Errorf("remove the instance: %v", err)
+		}
+	})
+	return fs
+}
+
 // What of the manual's programs has code for eBPF is taken by the running kernel's
 // verifier. The log has the table: how long from the text to the loaded program, and
 // how large that is.
 func TestBPFCookbookLoads(t *testing.T) {
 	testpriv.Need(t)
-	fs, err := tracefs.Open(tracefs.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := fs.Close(); err != nil {
-			t.Errorf("remove the instance: %v", err)
-		}
-	}()
+	fs := liveTracefs(t)
 	titles, texts := cookbook(t)
 	if len(titles) < 20 {
 		t.Fatalf("got %d programs, want twenty", len(titles))

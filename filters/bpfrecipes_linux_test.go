@@ -62,15 +62,7 @@ type recipe struct {
 // budget, emitted values.
 func TestBPFCookbookSame(t *testing.T) {
 	testpriv.Need(t)
-	fs, err := tracefs.Open(tracefs.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := fs.Close(); err != nil {
-			t.Errorf("remove the instance: %v", err)
-		}
-	}()
+	fs := liveTracefs(t)
 	titles, texts := cookbook(t)
 	for _, title := range titles {
 		t.Run(title, func(t *testing.T) {
