@@ -114,16 +114,6 @@ var inProcess = [...]stage{
 // code writes text as code in a table, where a bar would end the cell.
 func code(text string) string { return "`" + strings.ReplaceAll(text, "|", `\|`) + "`" }
 
-// find returns a case, nil where it was not measured.
-func (f *Filters) find(id string) *FilterCase {
-	for _, c := range f.Cases {
-		if c.ID == id {
-			return c
-		}
-	}
-	return nil
-}
-
 // results are c's tools beside the loop alone, as the loop's own section has them.
 func (f *Filters) results(c *FilterCase) *Results {
 	return &Results{Tools: append([]*Tool{f.Alone}, c.Tools...)}

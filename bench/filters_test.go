@@ -90,15 +90,7 @@ func TestFilterFigures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := filtersMet()
 			tt.change(f)
-			var missed, unknown []string
-			for _, f := range f.figures() {
-				switch f.Verdict {
-				case verdict(false):
-					missed = append(missed, f.What)
-				case "not measured":
-					unknown = append(unknown, f.What)
-				}
-			}
+			missed, unknown := judged(f.figures())
 			compareParts(t, "missed", missed, tt.missed)
 			compareParts(t, "not measured", unknown, tt.unknown)
 		})
@@ -169,4 +161,14 @@ func TestStatefulProgram(t *testing.T) {
 	if got := filters.ShapeOf(statefulProgram); got != filters.ShapeProgram {
 		t.Errorf("got shape %v, want a program", got)
 	}
+}
+
+// find returns a case, nil where it was not measured.
+func (f *Filters) find(id string) *FilterCase {
+	for _, c := range f.Cases {
+		if c.ID == id {
+			return c
+		}
+	}
+	return nil
 }

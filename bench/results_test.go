@@ -178,15 +178,7 @@ func TestFigures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := results()
 			tt.change(r)
-			var missed, unknown []string
-			for _, f := range r.figures() {
-				switch f.Verdict {
-				case verdict(false):
-					missed = append(missed, f.What)
-				case "not measured":
-					unknown = append(unknown, f.What)
-				}
-			}
+			missed, unknown := judged(r.figures())
 			compareParts(t, "missed", missed, tt.missed)
 			compareParts(t, "not measured", unknown, tt.unknown)
 		})
@@ -255,4 +247,17 @@ func TestBehind(t *testing.T) {
 			t.Errorf("got\n%s\nwant in it\n%s", got, want)
 		}
 	}
+}
+
+// judged are the figures that miss their bars, and those that were not measured.
+func judged(list []Figure) (missed, unknown []string) {
+	for _, f := range list {
+		switch f.Verdict {
+		case verdict(false):
+			missed = append(missed, f.What)
+		case "not measured":
+			unknown = append(unknown, f.What)
+		}
+	}
+	return missed, unknown
 }
