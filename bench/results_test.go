@@ -167,7 +167,6 @@ func TestFigures(t *testing.T) {
 		{"another lost before", func(r *Results) { r.Others[1].Beside--; r.Others[1].Alone-- }, nil, nil},
 		{"slow decoding", func(r *Results) { r.Stages[0].NS = 21 }, []string{"ns of read and decode"}, nil},
 		{"slow filter", func(r *Results) { r.Stages[1].NS = 11 }, []string{"ns of a filter"}, nil},
-		{"slow program", func(r *Results) { r.Stages[5].NS = 151 }, []string{"ns of a stateful program"}, nil},
 		{"slow columns", func(r *Results) { r.Stages[3].NS = 16 }, []string{"ns of columns"}, nil},
 		{"no benchmark", func(r *Results) { r.Stages = r.Stages[1:] }, nil, []string{"ns of read and decode"}},
 		{"allocation", func(r *Results) { r.Stages[2].Allocs = 1 }, []string{"allocations"}, nil},

@@ -21,7 +21,6 @@ type stage struct {
 var stages = [...]stage{
 	{"read and decode a record", regexp.MustCompile(`/perfev(/.*)?$`), regexp.MustCompile(`^Benchmark(Ring|.*(Decode|Pages?|ReadRecord))(/|-|$)`), 20},
 	{"a filter of three terms, one of them a glob, in cache", regexp.MustCompile(`/filters$`), regexp.MustCompile(`^BenchmarkMatch/three(-|$)`), 10},
-	{"a stateful program of 50 lines, the usual records and those that go all the way", regexp.MustCompile(`/filters$`), regexp.MustCompile(`^BenchmarkProgram50(/|-|$)`), 150},
 	{"columns of a row into a batch", regexp.MustCompile(`/collector$`), regexp.MustCompile(`^BenchmarkAppend(/|-|$)`), 15},
 }
 
